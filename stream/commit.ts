@@ -1,0 +1,108 @@
+import { concatMap, defer, from, type OperatorFunction, tap } from 'rxjs'
+import { RedisError } from './connection.ts'
+import type { Outcome } from './handle.ts'
+import { Script } from './scripts.ts'
+import type { Session } from './session.ts'
+
+/** A settled batch. */
+export interface Settled {
+  /** Entries whose line is in the output log. */
+  readonly done: number
+  readonly dead: number
+  /** Entries that a peer had taken over: their outcomes were dropped. */
+  readonly fenced: number
+}
+
+/** A script refuses more than this, so that Redis is never busy with one batch for long. */
+const MAX_ENTRIES = 1000
+const MAX_BYTES = 1024 * 1024
+
+const script = new Script<[end: number, fenced: number, acknowledged: number]>('commit')
+
+/**
+ * Settles outcomes, one commit at a time: what arrives while one is under way goes into the next.
+ * Emits what was settled; errors with `RedisError` (FENCED: the session was ended) or `ConnectionLost`.
+ */
+export function commit(session: Session): OperatorFunction<Outcome[], Settled> {
+  return source =>
+    defer(() => {
+      let waiting: Outcome[] = []
+      async function* settleAll(): AsyncGenerator<Settled> {
+        while (waiting.length > 0) {
+          const all = waiting.sort(byEntry)
+          const batch = all.slice(0, fitting(all))
+          waiting = all.slice(batch.length)
+          yield await settle(session, batch)
+        }
+      }
+      return source.pipe(
+        tap(outcomes => {
+          waiting = waiting.length > 0 ? waiting.concat(outcomes) : outcomes
+        }),
+        concatMap(() => from(settleAll())),
+      )
+    })
+}
+
+async function settle(session: Session, batch: Outcome[]): Promise<Settled> {
+  const { keys, consumer, events } = session.options
+  const asked = performance.now()
+  let lines = ''
+  const entries: string[] = []
+  const others: (string | number)[] = []
+  for (const outcome of batch) {
+    entries.push(outcome.entry)
+    if (outcome.kind === 'dead') others.push(entries.length, 'dead', outcome.reason, outcome.detail)
+    else if (session.writer) lines += `${outcome.line}\n`
+  }
+  try {
+    const [end, fenced, acknowledged] = await script.run(
+      session.redis,
+      [keys.stream, keys.sessions, keys.counts, keys.dead, keys.files, keys.output(consumer)],
+      [keys.group, consumer, session.token, lines, entries.length, ...entries, ...others],
+    )
+    if (session.writer) session.committed = end
+    for (const entry of entries) session.held.settle(entry)
+    session.held.changed()
+    const dead = others.length / 4
+    const done = acknowledged - dead
+    events.next({ type: 'committed', done, dead, fenced, end, ms: performance.now() - asked })
+    if (fenced > 0) events.next({ type: 'fenced', count: fenced })
+    if (dead > 0) reportDead(session, batch)
+    return { done, dead, fenced }
+  } catch (error) {
+    if (error instanceof RedisError && error.code === 'FENCED')
+      events.next({ type: 'fenced', count: entries.length })
+    throw error
+  }
+}
+
+function reportDead({ options: { events } }: Session, batch: Outcome[]): void {
+  for (const outcome of batch) {
+    if (outcome.kind !== 'dead') continue
+    const { entry, reason, detail } = outcome
+    events.next({ type: 'dead', entry, reason, detail, ...(outcome.package && { package: outcome.package }) })
+  }
+}
+
+/** How many of the outcomes one commit takes. */
+function fitting(outcomes: Outcome[]): number {
+  let bytes = 0
+  for (let i = 0; i < outcomes.length; i++) {
+    const outcome = outcomes[i] as Outcome
+    bytes += outcome.kind === 'done' ? outcome.line.length : outcome.detail.length
+    if (i === MAX_ENTRIES || (bytes > MAX_BYTES && i > 0)) return i
+  }
+  return outcomes.length
+}
+
+/** Order of entry ids, `<milliseconds>-<sequence>`. */
+function byEntry({ entry: a }: Outcome, { entry: b }: Outcome): number {
+  const i = a.indexOf('-')
+  const j = b.indexOf('-')
+  if (i !== j) return i - j
+  const [x, y] = [a.slice(0, i), b.slice(0, j)]
+  if (x !== y) return x < y ? -1 : 1
+  if (a.length !== b.length) return a.length - b.length
+  return a < b ? -1 : a > b ? 1 : 0
+}

@@ -1,0 +1,94 @@
+import {
+  concat,
+  defer,
+  finalize,
+  fromEvent,
+  ignoreElements,
+  merge,
+  type Observable,
+  of,
+  retry,
+  Subject,
+  switchMap,
+  takeUntil,
+  tap,
+  throwError,
+  timer,
+} from 'rxjs'
+import { backoff } from './backoff.ts'
+import { beat } from './beat.ts'
+import { commit, type Settled } from './commit.ts'
+import { isPassing, RedisError } from './connection.ts'
+import { type Handler, handle } from './handle.ts'
+import { read } from './read.ts'
+import { openSession, type Session, type SessionOptions } from './session.ts'
+import { isSystemError, writeOutput } from './write.ts'
+
+export interface ConsumeOptions extends SessionOptions {
+  readonly handler: Handler
+}
+
+/**
+ * Consumes a stream as one member of its group: reads, handles, commits and writes the output file.
+ * Emits what was settled.
+ *
+ * A broken connection, a deadline that passed, a session that a peer has ended, or a new life of the
+ * stream restarts it: everything is thrown away and derived again from Redis. Completes after `stop` is
+ * aborted, when what was in hand is settled, on disk, and the id is given back. Errors with what waiting
+ * cannot mend: `ConsumerIdInUse`, `StreamUnusable`, `OutputDamaged`, `OutputRefused`, `InvalidName`, or an
+ * unexpected `RedisError`.
+ *
+ * @example
+ * consume({ ...options, handler: message => void console.log(message.package) }).subscribe()
+ */
+export function consume(options: ConsumeOptions): Observable<Settled> {
+  const { events, stop } = options
+  let previous: string | undefined
+  return defer(() => openSession(options, previous)).pipe(
+    switchMap(session => {
+      previous = session.token
+      return run(session, options.handler)
+    }),
+    retry({
+      delay: (error, attempt) => {
+        if (!isRestart(error)) return throwError(() => error)
+        const retryIn = backoff(attempt)
+        events.next({ type: 'restarting', error, retryIn })
+        return timer(retryIn).pipe(takeUntil(aborted(stop)))
+      },
+      resetOnSuccess: true,
+    }),
+  )
+}
+
+/** One session, from its first beat until it is closed or lost. */
+function run(session: Session, handler: Handler): Observable<Settled> {
+  const { consumer, settings } = session.options
+  const { concurrency, handlerTimeout: timeout } = settings
+  const finished = new Subject<void>()
+  const work = read(session).pipe(
+    handle(handler, { consumer, concurrency, timeout, signal: session.lost.signal }),
+    commit(session),
+  )
+  const finish = defer(async () => {
+    await session.held.until(() => session.unflushed === 0)
+    await session.close()
+  }).pipe(ignoreElements())
+  return merge(
+    merge(beat(session), writeOutput(session)).pipe(takeUntil(finished)),
+    concat(work, finish).pipe(tap({ complete: () => finished.next() })),
+  ).pipe(finalize(() => session.dispose()))
+}
+
+/** Answers after which a new session finds its way: it was ended, or the stream began a new life. */
+const RENEWED = new Set(['FENCED', 'EPOCH', 'NOGROUP', 'UNBLOCKED'])
+
+function isRestart(error: unknown): boolean {
+  if (isPassing(error)) return true
+  if (error instanceof RedisError) return RENEWED.has(error.code)
+  return isSystemError(error) // the output directory cannot be used now: no space, read-only, …
+}
+
+function aborted(signal: AbortSignal): Observable<unknown> {
+  return signal.aborted ? of(undefined) : fromEvent(signal, 'abort')
+}

@@ -1,0 +1,37 @@
+import type { Subject } from 'rxjs'
+
+/**
+ * What happens in a stream's life, as it happens. Metrics, logs, live views and the tests' waits hang off
+ * this one list; nothing in the pipeline depends on anybody listening.
+ */
+export type StreamEvent =
+  /** Producer: entries were appended. `ms`: request to answer. */
+  | { type: 'appended'; first: number; count: number; ms: number }
+  /** The stream began a new life under this epoch, or was found in one. */
+  | { type: 'opened'; epoch: string; sequence: number; created: boolean }
+  | { type: 'sessionOpened'; consumer: string; epoch: string; output: number }
+  | { type: 'sessionClosed'; consumer: string }
+  /** Entries were received. `again`: delivered before, here or elsewhere. */
+  | { type: 'delivered'; count: number; bytes: number; again: boolean }
+  /** A batch was settled. `end`: length of the output in bytes. `ms`: request to answer. */
+  | { type: 'committed'; done: number; dead: number; fenced: number; end: number; ms: number }
+  /** Outcomes were refused, because a peer took the entries or the session over. */
+  | { type: 'fenced'; count: number }
+  | { type: 'dead'; entry: string; package?: number; reason: string; detail: string }
+  /** Entries of a silent, closed or vanished peer were taken over. `lost`: those whose payload was gone. */
+  | { type: 'claimed'; from: string; count: number; lost: number; ended: boolean }
+  /** Output reached the disk. `consumer`: whose. `to`: offset up to which all is there. */
+  | { type: 'flushed'; consumer: string; bytes: number; to: number; ms: number }
+  /** The output cannot be written now; it waits in Redis and is tried again. */
+  | { type: 'outputBlocked'; consumer: string; error: Error }
+  | { type: 'outputResumed'; consumer: string }
+  /** A peer's output file is not what Redis says that it is. */
+  | { type: 'outputDamaged'; consumer: string; error: Error }
+  /** An output file was longer than Redis knows after it lost its last moments; it was cut back. */
+  | { type: 'outputCut'; consumer: string; from: number; to: number; kept: string }
+  /** Everything derived from Redis was thrown away and is derived again. `retryIn`: ms. */
+  | { type: 'restarting'; error: Error; retryIn: number }
+  /** `pinnedBy`: the group that keeps the stream from being trimmed further. */
+  | { type: 'trimmed'; removed: number; length: number; slices: number; pinnedBy?: string; ms: number }
+
+export type Events = Subject<StreamEvent>

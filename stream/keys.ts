@@ -1,0 +1,62 @@
+/** The names of everything that a stream and one of its groups keep in Redis. */
+export interface Keys {
+  readonly stream: string
+  readonly group: string
+  /** Hash: epoch, sequence, the recorded groups, the server run that the files were compared under. */
+  readonly head: string
+  /** Stream: dead letters. */
+  readonly dead: string
+  /** Hash: consumer -> token of its session, `-` once it has ended. */
+  readonly sessions: string
+  /** Hash: consumer -> heartbeat counter. */
+  readonly beats: string
+  /** Hash: consumer -> length of its output in bytes. Lives as long as the epoch. */
+  readonly files: string
+  /** Hash: `done:<consumer>`, dead, lost, fenced, claimed -> how many. */
+  readonly counts: string
+  /** String: last request of a producer's lane, kept for 24 h. */
+  lane(process: string): string
+  /** Stream of byte-addressed chunks: output that is committed and not yet known to be on disk. */
+  output(consumer: string): string
+}
+
+const NAME = /^[A-Za-z0-9_-]{1,64}$/
+
+/** A name that cannot be used: it would become part of a key and of a file name. */
+export class InvalidName extends Error {
+  constructor(
+    readonly what: string,
+    readonly value: string,
+  ) {
+    super(`${what} ${JSON.stringify(value)} is not a name: 1 to 64 of A-Z a-z 0-9 _ - are allowed`)
+    this.name = 'InvalidName'
+  }
+}
+
+/** Returns `value` if it is 1 to 64 of `A-Z a-z 0-9 _ -`; throws {@link InvalidName} otherwise. */
+export function checkName(what: string, value: string): string {
+  if (!NAME.test(value)) throw new InvalidName(what, value)
+  return value
+}
+
+/**
+ * Names the keys of `stream` and `group`. All share the stream's hash slot, so a Redis Cluster keeps them
+ * on one node. Throws {@link InvalidName}.
+ */
+export function keysOf(stream: string, group: string): Keys {
+  checkName('stream', stream)
+  checkName('group', group)
+  const own = `{${stream}}`
+  return {
+    stream,
+    group,
+    head: `${own}:head`,
+    dead: `${own}:dead`,
+    sessions: `${own}:${group}:sessions`,
+    beats: `${own}:${group}:beats`,
+    files: `${own}:${group}:files`,
+    counts: `${own}:${group}:counts`,
+    lane: process => `${own}:lane:${process}`,
+    output: consumer => `${own}:${group}:output:${consumer}`,
+  }
+}

@@ -1,0 +1,30 @@
+#!lua flags=allow-oom
+-- Hands over entries that are already pending for the caller, and counts the delivery of exactly these.
+-- (Reading them with XREADGROUP would count everything pending, and an innocent neighbour of an entry
+-- that kills its process would reach maxDeliveries along with it.)
+--
+-- KEYS  1 stream  2 sessions  3 dead letters  4 counts
+-- ARGV  1 group  2 consumer  3 token  4.. entry ids
+-- Reply ((id, deliveries including this one, fields), ...) of those still pending for the caller
+-- Errors FENCED  the session was ended
+local stream, sessions, dead, counts = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local group, me = ARGV[1], ARGV[2]
+if redis.call('HGET', sessions, me) ~= ARGV[3] then return redis.error_reply('FENCED ' .. me) end
+local reply = {}
+for i = 4, #ARGV do
+  local id = ARGV[i]
+  local row = redis.call('XPENDING', stream, group, id, id, 1, me)[1]
+  if row then
+    local entry = redis.call('XRANGE', stream, id, id)[1]
+    if entry then
+      redis.call('XCLAIM', stream, group, me, 0, id, 'RETRYCOUNT', row[4] + 1, 'JUSTID')
+      reply[#reply + 1] = { id, row[4] + 1, entry[2] }
+    else
+      redis.call('XADD', dead, '*', 'reason', 'payload missing', 'entry', id, 'consumer', me, 'deliveries', row[4])
+      redis.call('XACK', stream, group, id)
+      redis.call('HINCRBY', counts, 'lost', 1)
+      redis.call('HINCRBY', counts, 'dead', 1)
+    end
+  end
+end
+return reply

@@ -1,0 +1,50 @@
+#!lua
+-- Opens a stream for a producer or a consumer. The first to come gives the stream its life: an epoch,
+-- the sequence and the configured groups, all at once, so that nothing can be read, numbered or trimmed
+-- while a part of it is missing. Everybody later only checks that what was recorded is still there.
+--
+-- KEYS  1 stream  2 head
+-- ARGV  1 epoch to use if there is none  2.. configured groups (one at least)
+-- Reply {epoch, sequence, 1 if this call began the epoch}
+-- Errors NOHEAD      entries without a head: not written by Conveyor, or the head was deleted
+--        STREAMGONE  a head without its stream: packages are lost
+--        GROUPGONE   a recorded group was destroyed: creating it anew would deliver packages twice
+--        GROUPLATE   an unrecorded group, and entries were trimmed before it could read them
+local stream, head = KEYS[1], KEYS[2]
+local epoch = redis.call('HGET', head, 'epoch')
+local exists = redis.call('EXISTS', stream) == 1
+
+if not epoch then
+  if exists then return redis.error_reply('NOHEAD ' .. stream) end
+  local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+  redis.call('HSET', head, 'epoch', ARGV[1], 'sequence', 0, 'audited', run)
+  for i = 2, #ARGV do
+    redis.call('XGROUP', 'CREATE', stream, ARGV[i], '0', 'MKSTREAM')
+    redis.call('HSET', head, 'group:' .. ARGV[i], 1)
+  end
+  return { ARGV[1], 0, 1 }
+end
+
+if not exists then return redis.error_reply('STREAMGONE ' .. stream) end
+local present = {}
+for _, group in ipairs(redis.call('XINFO', 'GROUPS', stream)) do present[group[2]] = true end
+local info = redis.call('XINFO', 'STREAM', stream)
+local fields = {}
+for i = 1, #info, 2 do fields[info[i]] = info[i + 1] end
+local untrimmed = fields['entries-added'] == fields['length']
+
+local new = {}
+for i = 2, #ARGV do
+  local group = ARGV[i]
+  if redis.call('HEXISTS', head, 'group:' .. group) == 1 then
+    if not present[group] then return redis.error_reply('GROUPGONE ' .. group) end
+  else
+    if not present[group] and not untrimmed then return redis.error_reply('GROUPLATE ' .. group) end
+    new[#new + 1] = group
+  end
+end
+for _, group in ipairs(new) do
+  if not present[group] then redis.call('XGROUP', 'CREATE', stream, group, '0') end
+  redis.call('HSET', head, 'group:' .. group, 1)
+end
+return { epoch, tonumber(redis.call('HGET', head, 'sequence')), 0 }

@@ -1,0 +1,130 @@
+import type { Redis } from 'ioredis'
+import type { Keys } from './keys.ts'
+import { OutputDamaged, OutputFile } from './output-file.ts'
+import { linkOutput, type RunFolder } from './run-folder.ts'
+import { Script } from './scripts.ts'
+
+type Chunk = [id: Buffer, fields: [name: Buffer, bytes: Buffer]]
+const script = new Script<[length: number, chunks: Chunk[]]>('output')
+
+/** Chunks fetched from the log at once. A chunk is one commit, 1 MB at most. */
+const CHUNKS = 16
+
+/**
+ * Writes one consumer's file from its output log, and lets Redis forget what is on disk. Nothing else
+ * writes output files, and nothing is written from memory: a lost reply, a restart, a dead peer and a
+ * full disk are one case, in which the log is read again from its first retained chunk. Several writers
+ * of one file do no harm, because they write the same bytes at the same offsets.
+ */
+export class OutputWriter {
+  private file: OutputFile | undefined
+  /** Up to here this writer knows the file to be as it should; undefined until it has written or compared. */
+  private known: number | undefined
+
+  constructor(
+    private readonly redis: Redis,
+    private readonly keys: Keys,
+    private readonly run: RunFolder,
+    readonly consumer: string,
+  ) {}
+
+  /**
+   * Writes until the log is empty. Calls `progress` with (bytes written, offset reached, ms) for each step.
+   * Returns the length of the file. After an error the next call starts over from what Redis holds.
+   *
+   * @throws {OutputDamaged} the file is not what Redis says that it is
+   * @throws system errors, such as ENOSPC; `RedisError` EPOCH; `ConnectionLost`
+   */
+  async flush(progress?: (bytes: number, to: number, ms: number) => void): Promise<number> {
+    try {
+      let written: number | undefined
+      for (;;) {
+        const asked = performance.now()
+        // The size comes first: everything that was in the file by then was in Redis before.
+        const size = await this.file?.size()
+        const [length, chunks] = await this.next(written)
+        if (chunks.length === 0) {
+          await this.verifyIdle(size, length)
+          return length
+        }
+        const { start, bytes } = join(chunks, this.run.file(this.consumer))
+        this.file ??= await OutputFile.open(this.run, this.consumer, start)
+        await this.verify(this.file, start, bytes, length, size)
+        await this.file.write(bytes, start)
+        written = this.known = start + bytes.length
+        progress?.(bytes.length, written, performance.now() - asked)
+      }
+    } catch (error) {
+      await this.close()
+      throw error
+    }
+  }
+
+  /** Opens (and so creates) the file, so that it is there before the first line is. */
+  async create(length: number): Promise<void> {
+    // With a log still to be written the file may rightly be shorter, or not there yet: flush sees to it.
+    if (length === 0) this.file ??= await OutputFile.open(this.run, this.consumer, 0)
+  }
+
+  /** Closes the file; the next flush opens it anew and takes nothing for granted. */
+  async close(): Promise<void> {
+    const file = this.file
+    this.file = undefined
+    this.known = undefined
+    await file?.close().catch(() => {})
+  }
+
+  private next(written: number | undefined) {
+    return script.runBuffer(
+      this.redis,
+      [this.keys.head, this.keys.files, this.keys.output(this.consumer)],
+      [this.run.epoch, this.consumer, written ?? '', CHUNKS],
+    )
+  }
+
+  private async verify(
+    file: OutputFile,
+    start: number,
+    bytes: Buffer,
+    length: number,
+    size: number | undefined,
+  ) {
+    const now = size ?? (await file.size())
+    if (now > length && size !== undefined) throw new OutputDamaged('long', file.path, now, length)
+    if ((await file.size()) < start) throw new OutputDamaged('short', file.path, now, start)
+    // Beyond what this writer knows there can only be what another one wrote from the same log.
+    if (this.known === start && now > start) {
+      const there = await file.read(start, Math.min(now - start, bytes.length))
+      if (!there.equals(bytes.subarray(0, there.length)))
+        throw new OutputDamaged('long', file.path, now, start)
+    }
+  }
+
+  /** With nothing to write, the file has exactly the length that Redis knows. */
+  private async verifyIdle(size: number | undefined, length: number): Promise<void> {
+    if (length === 0 && !this.file) return
+    if (!this.file) {
+      this.file = await OutputFile.open(this.run, this.consumer, length)
+      return this.verifyIdle(await this.file.size(), (await this.next(undefined))[0])
+    }
+    if (size !== undefined && size > length) throw new OutputDamaged('long', this.file.path, size, length)
+    const now = await this.file.size() // another writer may have been ahead of the look above
+    if (now < length) throw new OutputDamaged('short', this.file.path, now, length)
+    await this.file.verifyPath(length)
+    await linkOutput(this.run, this.consumer)
+    this.known = length
+  }
+}
+
+/** Joins chunks that follow each other without a gap. */
+function join(chunks: Chunk[], path: string): { start: number; bytes: Buffer } {
+  let start: number | undefined
+  let at = 0
+  for (const [id] of chunks) {
+    const [end, length] = id.toString().split('-').map(Number) as [number, number]
+    start ??= at = end - length
+    if (end - length !== at) throw new OutputDamaged('hole', path, at, end - length)
+    at = end
+  }
+  return { start: start ?? 0, bytes: Buffer.concat(chunks.map(([, [, bytes]]) => bytes)) }
+}
