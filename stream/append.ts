@@ -72,16 +72,31 @@ export function append(options: AppendOptions): OperatorFunction<Template[], App
     })
 }
 
-/** One process' line of requests. Its id is never used by another. */
-class Lane {
+/**
+ * One line of requests: each is appended exactly once, one is in flight at a time, further ones wait
+ * their turn. What {@link append} says of errors and of broken connections holds here.
+ */
+export class Lane {
   private readonly id = randomUUID()
   private counter = 0
+  private last: Promise<unknown> = Promise.resolve()
   private redis: Redis | undefined
   private epoch = ''
 
   constructor(private readonly options: AppendOptions) {}
 
-  async append(templates: Template[]): Promise<Appended> {
+  append(templates: Template[]): Promise<Appended> {
+    const result = this.last.then(() => this.request(templates))
+    this.last = result.catch(() => {})
+    return result
+  }
+
+  /** Resolves when the last request is answered, or has failed. */
+  async idle(): Promise<void> {
+    await this.last
+  }
+
+  private async request(templates: Template[]): Promise<Appended> {
     const { keys, events, last = 0, signal } = this.options
     const args = templates.flatMap(encode)
     const started = Date.now()
@@ -106,7 +121,7 @@ class Lane {
           throw new OutcomeUnknown((error as Error).message, { cause: error })
         const retryIn = backoff(attempt)
         events?.next({ type: 'restarting', error: error as Error, retryIn })
-        await sleep(retryIn)
+        await sleep(retryIn, undefined, { signal }).catch(() => {})
       }
     }
   }

@@ -1,4 +1,4 @@
-export { type Appended, type AppendOptions, append, OutcomeUnknown, type Template } from './append.ts'
+export { type Appended, type AppendOptions, append, Lane, OutcomeUnknown, type Template } from './append.ts'
 export { backoff } from './backoff.ts'
 export type { Settled } from './commit.ts'
 export { answer, ConnectionLost, connect, DEADLINE, isPassing, plainError, RedisError } from './connection.ts'

@@ -1,0 +1,55 @@
+import { ConfigError, common, integer, name, readConfig } from '@conveyor/service'
+import { DEFAULTS } from '@conveyor/stream'
+import { z } from 'zod'
+import { identity } from './identity.ts'
+
+const MB = 1024 * 1024
+
+const schema = z.object({
+  ...common,
+  GROUP: name('consumer_group') as z.ZodDefault<z.ZodString>,
+  /** Names the consumer and its output file. */
+  CONSUMER_ID: name(),
+  OUTPUT_DIR: z.string().default('consumer_output'),
+  /** Path of a module whose default export is the handler. */
+  HANDLER: z.string().optional(),
+  /** Handler calls at the same time, when the handler is asynchronous. */
+  HANDLER_CONCURRENCY: integer(DEFAULTS.concurrency, 1, 10_000),
+  /** Ms until an asynchronous handler is given up; 0 for never. */
+  HANDLER_TIMEOUT_MS: integer(DEFAULTS.handlerTimeout, 0, 86_400_000),
+  /** Entries read at once, at most. */
+  BATCH: integer(DEFAULTS.batch, 1, 1000),
+  /** Entries received and not settled, at most. */
+  MAX_HELD: integer(DEFAULTS.maxHeld, 1, 100_000),
+  MAX_HELD_BYTES: integer(DEFAULTS.maxHeldBytes, 1024, 1024 * MB),
+  /** Bytes of output that may wait for the disk before reading stops. */
+  MAX_UNFLUSHED_BYTES: integer(DEFAULTS.maxUnflushed, 1024, 256 * MB),
+  /** An entry that was delivered so often without an outcome goes to the dead letters. */
+  MAX_DELIVERIES: integer(DEFAULTS.maxDeliveries, 1, 1000),
+  BEAT_INTERVAL_MS: integer(DEFAULTS.beatInterval, 10, 60_000),
+  /** A peer whose heartbeat stood still over so many of one's own is dead. */
+  DEATH_BEATS: integer(DEFAULTS.deathBeats, 2, 1000),
+  HEALTH_HOST: z.string().default('127.0.0.1'),
+  /** 0 takes any free port. */
+  HEALTH_PORT: integer(0, 0, 65_535),
+})
+
+export type ConsumerConfig = Omit<z.output<typeof schema>, 'CONSUMER_ID'> & { CONSUMER_ID: string }
+
+/** Reads the consumer's settings. Throws `ConfigError`. */
+export function consumerConfig(env?: NodeJS.ProcessEnv): ConsumerConfig {
+  const config = readConfig(schema, env)
+  const { BATCH, MAX_HELD, BEAT_INTERVAL_MS, DEATH_BEATS, COMMAND_TIMEOUT_MS } = config
+  if (BATCH > MAX_HELD) throw new ConfigError(`BATCH=${BATCH}: at most MAX_HELD (${MAX_HELD}) is allowed`)
+  if (COMMAND_TIMEOUT_MS < 2 * BEAT_INTERVAL_MS) {
+    throw new ConfigError(
+      `COMMAND_TIMEOUT_MS=${COMMAND_TIMEOUT_MS}: at least twice BEAT_INTERVAL_MS (${BEAT_INTERVAL_MS}) is allowed`,
+    )
+  }
+  if (BEAT_INTERVAL_MS * DEATH_BEATS < 100) {
+    throw new ConfigError(
+      `DEATH_BEATS=${DEATH_BEATS}: with BEAT_INTERVAL_MS=${BEAT_INTERVAL_MS} a pause of under 100 ms would be death; choose more`,
+    )
+  }
+  return { ...config, CONSUMER_ID: config.CONSUMER_ID ?? identity() }
+}

@@ -1,0 +1,129 @@
+import { resolve } from 'node:path'
+import type { Logger } from '@conveyor/service'
+import { consume, type Events, type Handler, keysOf, type StreamEvent } from '@conveyor/stream'
+import { Subject } from 'rxjs'
+import type { ConsumerConfig } from './config.ts'
+import { logEvents } from './log-events.ts'
+
+/** What `GET /status` answers. Counts are of this process. */
+export interface ConsumerStatus {
+  consumer: string
+  epoch: string | null
+  /** Whether a session is open. */
+  session: boolean
+  processed: number
+  dead: number
+  fenced: number
+  claimed: number
+  /** Entries delivered before, here or elsewhere, that were handed over again. */
+  redelivered: number
+  /** Bytes of output that reached the disk. */
+  written: number
+  /** Why the output cannot be written now. */
+  outputBlocked: string | null
+  restarts: number
+}
+
+/** One member of the group: reads, handles, commits, writes its file. */
+export class Consumer {
+  readonly events: Events = new Subject<StreamEvent>()
+  readonly status: ConsumerStatus
+
+  constructor(
+    private readonly config: ConsumerConfig,
+    private readonly handler: Handler,
+    log: Logger,
+  ) {
+    this.status = {
+      consumer: config.CONSUMER_ID,
+      epoch: null,
+      session: false,
+      processed: 0,
+      dead: 0,
+      fenced: 0,
+      claimed: 0,
+      redelivered: 0,
+      written: 0,
+      outputBlocked: null,
+      restarts: 0,
+    }
+    this.events.subscribe(event => this.note(event))
+    logEvents(this.events, log)
+  }
+
+  /** Whether a session is open and its output can be written. */
+  get ready(): boolean {
+    return this.status.session && this.status.outputBlocked === null
+  }
+
+  /** Runs until `stop` is aborted and what was in hand is settled and written. Rejects as `consume` errors. */
+  run(stop: AbortSignal): Promise<void> {
+    const { config, events, handler } = this
+    const group = config.GROUP
+    return new Promise((done, reject) => {
+      consume({
+        url: config.REDIS_URL,
+        keys: keysOf(config.STREAM, group),
+        consumer: config.CONSUMER_ID,
+        groups: [group],
+        outputDirectory: resolve(config.OUTPUT_DIR),
+        handler,
+        events,
+        stop,
+        settings: {
+          beatInterval: config.BEAT_INTERVAL_MS,
+          deathBeats: config.DEATH_BEATS,
+          batch: config.BATCH,
+          block: 500,
+          maxHeld: config.MAX_HELD,
+          maxHeldBytes: config.MAX_HELD_BYTES,
+          maxUnflushed: config.MAX_UNFLUSHED_BYTES,
+          maxDeliveries: config.MAX_DELIVERIES,
+          deadline: config.COMMAND_TIMEOUT_MS,
+          concurrency: config.HANDLER_CONCURRENCY,
+          handlerTimeout: config.HANDLER_TIMEOUT_MS,
+        },
+      }).subscribe({ error: reject, complete: done })
+    })
+  }
+
+  private note(event: StreamEvent): void {
+    const { status } = this
+    switch (event.type) {
+      case 'sessionOpened':
+        status.epoch = event.epoch
+        status.session = true
+        status.outputBlocked = null
+        break
+      case 'sessionClosed':
+        status.session = false
+        break
+      case 'restarting':
+        status.session = false
+        status.restarts++
+        break
+      case 'delivered':
+        if (event.again) status.redelivered += event.count
+        break
+      case 'committed':
+        status.processed += event.done
+        status.dead += event.dead
+        break
+      case 'fenced':
+        status.fenced += event.count
+        break
+      case 'claimed':
+        status.claimed += event.count
+        break
+      case 'flushed':
+        status.written += event.bytes
+        break
+      case 'outputBlocked':
+        status.outputBlocked = event.error.message
+        break
+      case 'outputResumed':
+        status.outputBlocked = null
+        break
+    }
+  }
+}

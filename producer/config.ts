@@ -1,0 +1,39 @@
+import { ConfigError, common, integer, rate, readConfig } from '@conveyor/service'
+import { z } from 'zod'
+
+const schema = z.object({
+  ...common,
+  /** Consumer groups that must see every package before it may be trimmed, separated by commas. */
+  GROUPS: z
+    .string()
+    .regex(
+      /^[A-Za-z0-9_-]{1,64}(,[A-Za-z0-9_-]{1,64})*$/,
+      'names separated by commas, each 1 to 64 of A-Z a-z 0-9 _ -, are allowed',
+    )
+    .default('consumer_group')
+    .transform(list => [...new Set(list.split(','))]),
+  /** Messages per second, or max. */
+  RATE: rate.default(10),
+  /** Last package number to give out; 0 for no end. */
+  PACKAGES: integer(0, 0, Number.MAX_SAFE_INTEGER),
+  /** Packages that may wait for the slowest group before the producer waits too. */
+  MAX_BACKLOG: integer(100_000, 1, 1_000_000_000),
+  TRIM_INTERVAL_MS: integer(10_000, 10, 86_400_000),
+  /** The stream is trimmed when it is longer than this … */
+  TRIM_ABOVE: integer(100, 0, 1_000_000_000),
+  /** … to this many of its newest entries. */
+  TRIM_TO: integer(50, 1, 10_000),
+  HOST: z.string().default('127.0.0.1'),
+  PORT: integer(8000, 0, 65_535),
+})
+
+export type ProducerConfig = z.output<typeof schema>
+
+/** Reads the producer's settings. Throws `ConfigError`. */
+export function producerConfig(env?: NodeJS.ProcessEnv): ProducerConfig {
+  const config = readConfig(schema, env)
+  if (config.TRIM_TO > Math.max(config.TRIM_ABOVE, 1)) {
+    throw new ConfigError(`TRIM_TO=${config.TRIM_TO}: at most TRIM_ABOVE (${config.TRIM_ABOVE}) is allowed`)
+  }
+  return config
+}

@@ -1,0 +1,178 @@
+import type { Logger, Rate } from '@conveyor/service'
+import { type Appended, type Events, keysOf, Lane, type StreamEvent } from '@conveyor/stream'
+import {
+  BehaviorSubject,
+  firstValueFrom,
+  fromEvent,
+  ignoreElements,
+  merge,
+  Subject,
+  take,
+  takeUntil,
+  tap,
+} from 'rxjs'
+import type { ProducerConfig } from './config.ts'
+import { type Control, emit } from './emit.ts'
+import { type Backlog, monitor } from './monitor.ts'
+
+/** What `GET /status` answers. */
+export interface ProducerStatus {
+  epoch: string | null
+  /** Last package number given out, by whichever producer. */
+  sequence: number
+  /** Packages given out by this process. */
+  produced: number
+  /** Packages that the slowest group has not been delivered. */
+  backlog: number
+  slowestGroup: string | null
+  streamLength: number
+  /** Asked for, messages per second or "max". */
+  rate: Rate
+  paused: boolean
+  /** Whether the producer waits because the backlog is full. */
+  backpressure: boolean
+  /** Whether the last package that was asked for has been given out. */
+  finished: boolean
+  trims: { operations: number; removed: number; pinnedBy: string | null }
+}
+
+/** Emits packages and looks after the stream; what the HTTP API shows and changes. */
+export class Producer {
+  readonly events: Events = new Subject<StreamEvent>()
+  private readonly control: BehaviorSubject<Control>
+  private backlog: Backlog | undefined
+  private looked = 0
+  private sequence = 0
+  private epoch: string | null = null
+  private produced = 0
+  private trims = { operations: 0, removed: 0, pinnedBy: null as string | null }
+
+  constructor(
+    private readonly config: ProducerConfig,
+    private readonly log: Logger,
+  ) {
+    this.control = new BehaviorSubject<Control>({ rate: config.RATE, paused: false })
+    this.events.subscribe(event => this.note(event))
+  }
+
+  /** Runs until `stop` is aborted and the request under way is answered. Rejects with what cannot be mended. */
+  async run(stop: AbortSignal): Promise<void> {
+    const {
+      REDIS_URL: url,
+      STREAM: stream,
+      GROUPS: groups,
+      PACKAGES: last,
+      COMMAND_TIMEOUT_MS: deadline,
+    } = this.config
+    const keys = keysOf(stream, groups[0] as string)
+    const lane = new Lane({ url, keys, groups, last, deadline, events: this.events, signal: stop })
+    const stopped = stop.aborted ? Promise.resolve() : firstValueFrom(fromEvent(stop, 'abort').pipe(take(1)))
+    const emitted = emit(this.control, {
+      append: templates => lane.append(templates),
+      room: () => this.room(),
+    })
+    const watched = monitor({
+      url,
+      stream,
+      groups,
+      deadline,
+      events: this.events,
+      trimInterval: this.config.TRIM_INTERVAL_MS,
+      trimAbove: this.config.TRIM_ABOVE,
+      trimTo: this.config.TRIM_TO,
+    })
+    await new Promise<void>((resolve, reject) => {
+      merge(
+        watched.pipe(tap(backlog => this.look(backlog))),
+        emitted.pipe(tap(appended => this.count(appended))),
+      )
+        .pipe(ignoreElements(), takeUntil(stopped))
+        .subscribe({ error: reject, complete: resolve })
+    })
+    await lane.idle()
+    lane.close()
+  }
+
+  /** Whether Redis answers and every group was reachable a moment ago. */
+  get ready(): boolean {
+    return this.backlog !== undefined && performance.now() - this.looked < 2000
+  }
+
+  /** Whether the last package that was asked for has been given out, by whichever producer. */
+  private get finished(): boolean {
+    return this.config.PACKAGES > 0 && this.sequence >= this.config.PACKAGES
+  }
+
+  status(): ProducerStatus {
+    const { rate, paused } = this.control.value
+    return {
+      epoch: this.epoch,
+      sequence: this.sequence,
+      produced: this.produced,
+      backlog: this.backlog ? Math.max(0, this.sequence - this.backlog.delivered) : 0,
+      slowestGroup: this.backlog?.slowest ?? null,
+      streamLength: this.backlog?.length ?? 0,
+      rate,
+      paused,
+      backpressure: this.backlog !== undefined && this.room() <= 0,
+      finished: this.finished,
+      trims: { ...this.trims },
+    }
+  }
+
+  pause(paused: boolean): void {
+    this.control.next({ ...this.control.value, paused })
+  }
+
+  setRate(rate: Rate): void {
+    this.control.next({ ...this.control.value, rate })
+  }
+
+  /** Packages that may be given out before the slowest group is `MAX_BACKLOG` behind; none before the first look. */
+  private room(): number {
+    if (!this.backlog || this.finished) return 0
+    return this.backlog.delivered + this.config.MAX_BACKLOG - this.sequence
+  }
+
+  private look(backlog: Backlog): void {
+    if (backlog.epoch !== this.epoch) {
+      this.epoch = backlog.epoch
+      this.sequence = 0
+    }
+    this.backlog = backlog
+    this.looked = performance.now()
+    this.sequence = Math.max(this.sequence, backlog.delivered + backlog.backlog)
+  }
+
+  private count({ first, count }: Appended): void {
+    this.produced += count
+    this.sequence = Math.max(this.sequence, first + count - 1)
+    if (this.finished) this.log.info({ last: this.config.PACKAGES }, 'the last package has been given out')
+  }
+
+  private note(event: StreamEvent): void {
+    if (event.type === 'trimmed') {
+      this.trims.operations++
+      this.trims.removed += event.removed
+      const pinnedBy = event.pinnedBy ?? null
+      if (pinnedBy && pinnedBy !== this.trims.pinnedBy) {
+        this.log.warn(
+          { group: pinnedBy, length: event.length },
+          'a group is behind and keeps the stream from being trimmed',
+        )
+      }
+      this.trims.pinnedBy = pinnedBy
+      this.log.info({ removed: event.removed, length: event.length }, 'trimmed')
+    } else if (event.type === 'opened') {
+      this.log.info(
+        { epoch: event.epoch, sequence: event.sequence },
+        event.created ? 'a new run begins' : 'the run goes on',
+      )
+    } else if (event.type === 'restarting') {
+      this.log.warn(
+        { reason: event.error.message, retryIn: Math.round(event.retryIn) },
+        'lost touch with Redis',
+      )
+    }
+  }
+}
