@@ -33,7 +33,7 @@ export async function runService(create: () => Service | Promise<Service>): Prom
     process.exit(error instanceof ConfigError ? EXIT.usage : EXIT.failed)
   }
   const { log, drainTimeout } = service
-  const onSignal = (signal: NodeJS.Signals) => {
+  const onSignal = (signal: string) => {
     if (stop.signal.aborted) {
       log.warn('second signal: ending at once')
       process.exit(EXIT.failed)
@@ -47,6 +47,7 @@ export async function runService(create: () => Service | Promise<Service>): Prom
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
+  process.once('disconnect', () => onSignal('parent gone')) // only when started with a channel to a parent
   process.on('uncaughtException', error => {
     log.fatal({ error }, 'unexpected error')
     process.exit(EXIT.failed)

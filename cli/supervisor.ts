@@ -1,0 +1,79 @@
+import { join } from 'node:path'
+import { Child, type Exit, type Service } from './child.ts'
+
+export interface SupervisorOptions {
+  /** Variables for all services. */
+  readonly env: NodeJS.ProcessEnv
+  readonly logs: string
+  readonly note: (text: string) => void
+}
+
+/** Ms until a service that was killed is started again. */
+const RESTART = 1000
+
+/**
+ * Keeps services running: one that is killed by a signal is started again under its name; one that ends by
+ * itself has a reason, which starting it again would not mend.
+ */
+export class Supervisor {
+  private readonly children = new Map<string, Child>()
+  private readonly stopped = new Set<string>()
+  private readonly timers = new Set<NodeJS.Timeout>()
+
+  constructor(private readonly options: SupervisorOptions) {}
+
+  /** Names of the services that run, of one kind or all. */
+  running(service?: Service): Set<string> {
+    const all = [...this.children].filter(([, child]) => service === undefined || child.service === service)
+    return new Set(all.map(([name]) => name))
+  }
+
+  /** Whether any service runs or is about to be started again. */
+  get busy(): boolean {
+    return this.children.size > 0 || this.timers.size > 0
+  }
+
+  start(service: Service, name: string, env: NodeJS.ProcessEnv): void {
+    const { note, logs } = this.options
+    const child = new Child(service, name, { ...this.options.env, ...env }, join(logs, `${name}.log`), note)
+    this.children.set(name, child)
+    void child.exited.then(exit => {
+      this.children.delete(name)
+      if (this.stopped.has(name)) return
+      note(`${name} ${ending(exit)}`)
+      if (exit.signal === null) return
+      const timer = setTimeout(() => {
+        this.timers.delete(timer)
+        if (!this.stopped.has(name)) this.start(service, name, env)
+      }, RESTART)
+      this.timers.add(timer)
+    })
+  }
+
+  /** Asks services to finish, and waits until they have. */
+  async stop(names: Iterable<string>): Promise<void> {
+    const all = [...names]
+    for (const name of all) this.stopped.add(name)
+    await Promise.all(
+      all.map(name => {
+        const child = this.children.get(name)
+        child?.kill('SIGTERM')
+        return child?.exited
+      }),
+    )
+  }
+
+  /** Ends all at once. */
+  kill(): void {
+    for (const timer of this.timers) clearTimeout(timer)
+    for (const [name, child] of this.children) {
+      this.stopped.add(name)
+      child.kill('SIGKILL')
+    }
+  }
+}
+
+function ending({ code, signal, reason }: Exit): string {
+  if (signal !== null) return `was ended by ${signal}: starting it again`
+  return `ended with exit code ${code}${reason ? `: ${reason}` : ''}`
+}

@@ -1,0 +1,64 @@
+import { createLogUpdate } from 'log-update'
+import { liveSummary, plainSummary, type Snapshot } from './summary.ts'
+
+/** Where the summary goes: redrawn in place in a terminal, a line now and then elsewhere. */
+export interface View {
+  /** Shows what is; called several times a second. */
+  show(snapshot: Snapshot): void
+  /** Says something once. */
+  say(text: string): void
+  /** Leaves the last summary standing. */
+  end(): void
+}
+
+/** Ms between two plain lines. */
+const PLAIN_INTERVAL = 2000
+const NOTES = 4
+
+export function createView(out: NodeJS.WriteStream): View {
+  return out.isTTY ? new LiveView(out) : new PlainView(out)
+}
+
+class LiveView implements View {
+  private readonly draw
+  private notes: string[] = []
+
+  constructor(private readonly out: NodeJS.WriteStream) {
+    this.draw = createLogUpdate(out)
+  }
+
+  show(snapshot: Snapshot): void {
+    this.draw(liveSummary({ ...snapshot, notes: this.notes }, this.out.columns))
+  }
+
+  say(text: string): void {
+    this.notes = [...this.notes, text].slice(-NOTES)
+  }
+
+  end(): void {
+    this.draw.done()
+    this.notes = []
+  }
+}
+
+class PlainView implements View {
+  private printed = Number.NEGATIVE_INFINITY
+  private last = ''
+
+  constructor(private readonly out: NodeJS.WriteStream) {}
+
+  show(snapshot: Snapshot): void {
+    if (performance.now() - this.printed < PLAIN_INTERVAL) return
+    this.printed = performance.now()
+    this.last = plainSummary(snapshot)
+    this.out.write(`${this.last}\n`)
+  }
+
+  say(text: string): void {
+    this.out.write(`${text}\n`)
+  }
+
+  end(): void {
+    this.printed = Number.NEGATIVE_INFINITY
+  }
+}
