@@ -1,7 +1,5 @@
 import { resolve } from 'node:path'
-import { findRedisServer } from './find-redis.ts'
-import { RedisInUse } from './redis-lock.ts'
-import { type RedisProcess, startRedis } from './redis-server.ts'
+import { findRedisServer, RedisInUse, type RedisProcess, startRedis } from '@conveyor/redis'
 
 export interface OwnRedis {
   readonly url: string

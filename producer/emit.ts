@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Rate } from '@conveyor/service'
-import type { Appended, Template } from '@conveyor/stream'
+import { type Appended, packages, type Template } from '@conveyor/stream'
 import {
   type BehaviorSubject,
   defer,
@@ -35,15 +35,6 @@ const MAX_BATCH = 2000
 const TICK = 10
 /** Ms until room is looked for again when there was none. */
 const NO_ROOM = 20
-
-/** Packages that will differ only in their numbers: `{"timestamp_producer":…,"payload":{"package":…}}`. */
-export function packages(count: number, now = Date.now()): Template {
-  return {
-    count,
-    before: `{"timestamp_producer":${Math.floor(now / 1000)},"payload":{"package":`,
-    after: '}}',
-  }
-}
 
 /**
  * Emits sequential packages at the rate that `control` says, and what numbers they were given. At up to 100

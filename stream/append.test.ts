@@ -15,7 +15,12 @@ const packages = (count: number, after = '}}'): Template => ({
   before: '{"timestamp_producer":1753553379,"payload":{"package":',
   after,
 })
-const optionsOf = (b: Bench): AppendOptions => ({ url: b.url, keys: b.keys, groups: b.groups, events: b.events })
+const optionsOf = (b: Bench): AppendOptions => ({
+  url: b.url,
+  keys: b.keys,
+  groups: b.groups,
+  events: b.events,
+})
 const run = (b: Bench, requests: Template[][], more: Partial<AppendOptions> = {}) =>
   lastValueFrom(from(requests).pipe(append({ ...optionsOf(b), ...more }), toArray()))
 const numbers = async (b: Bench) =>
@@ -53,7 +58,10 @@ test('numbers are given out one after the other, and the entries carry them in t
 
 test('an entry has the data that the template says, byte for byte, and its headers', async () => {
   const b = await bench(on)
-  const headers = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', tracestate: 'a=b' }
+  const headers = {
+    traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+    tracestate: 'a=b',
+  }
   await run(b, [[{ ...packages(2, ',"text":"grüße 🚚"}}'), headers }, packages(1)]])
   const fields = (await b.redis.xrange(b.keys.stream, '-', '+')).map(([, found]) => found)
   expect(fields[0]).toEqual([
@@ -236,12 +244,17 @@ test('who unsubscribes leaves no connection behind, not even in the middle of a 
   await firstValueFrom(concat(of([packages(1)]), NEVER).pipe(append(optionsOf(b))))
   await until(async () => (await clients()) === 0, 'the connection of a finished producer is closed')
   for (let i = 0; i < 10; i++) {
-    const producer = concat(of([packages(1)]), NEVER).pipe(append(optionsOf(b))).subscribe()
+    const producer = concat(of([packages(1)]), NEVER)
+      .pipe(append(optionsOf(b)))
+      .subscribe()
     await new Promise(setImmediate)
     producer.unsubscribe()
   }
   const opened = () => b.of('opened').length
-  await until(async () => (opened() >= 11 ? true : (await clients()) === 0), 'connections are opened or closed')
+  await until(
+    async () => (opened() >= 11 ? true : (await clients()) === 0),
+    'connections are opened or closed',
+  )
   await until(async () => (await clients()) === 0, 'no connection is left', 3000)
   const given = (await numbers(b)).length
   expect(b.of('appended').length).toBeLessThanOrEqual(given)

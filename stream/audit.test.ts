@@ -1,7 +1,7 @@
 import { appendFile, cp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { Bench, bench, done, ownRedis, settle, tempDir, until, useRedis } from '../tests/redis.ts'
+import { type Bench, bench, done, ownRedis, settle, tempDir, until, useRedis } from '../tests/redis.ts'
 import { audit } from './audit.ts'
 import { connect } from './connection.ts'
 import { flush } from './flush.ts'

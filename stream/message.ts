@@ -1,3 +1,5 @@
+import type { Template } from './append.ts'
+
 /** A package as a handler sees it. */
 export interface Message {
   /** Id of the stream entry that carries it. */
@@ -12,6 +14,15 @@ export interface Message {
   /** W3C trace context of its producer, when it was sampled. */
   readonly traceparent?: string
   readonly tracestate?: string
+}
+
+/** `count` packages to append, which differ only in their numbers; the format that {@link decode} reads. */
+export function packages(count: number, now = Date.now()): Template {
+  return {
+    count,
+    before: `{"timestamp_producer":${Math.floor(now / 1000)},"payload":{"package":`,
+    after: '}}',
+  }
 }
 
 /** An entry that no handler can be given. `reason` is one of a few fixed texts, `detail` is for people. */

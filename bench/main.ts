@@ -1,0 +1,107 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cpus, tmpdir, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { findRedisServer, startRedis } from '@conveyor/redis'
+import { connect } from '@conveyor/stream'
+import { Command, Option } from 'commander'
+import { memoryOver } from './soak.ts'
+import { median, spread } from './statistics.ts'
+import { consumeRound, consumeStream, fill, produceRound } from './throughput.ts'
+import { trimPause } from './trim-pause.ts'
+
+const PARTS = ['consume', 'produce', 'trim', 'memory', 'recovery'] as const
+type Part = (typeof PARTS)[number]
+
+const { rounds, only, quick, json } = new Command('bench')
+  .description(
+    'Measures Conveyor beside the least that bare Redis needs, on one Redis with appendfsync always',
+  )
+  .option('--rounds <n>', 'rounds of each comparison', Number, 5)
+  .addOption(new Option('--only <part...>', 'only these parts').choices(PARTS))
+  .option('--quick', 'smaller amounts: a check that it runs, not a measurement')
+  .option('--json <file>', 'also write the figures to a file')
+  .parse()
+  .opts<{ rounds: number; only?: Part[]; quick?: boolean; json?: string }>()
+
+const wanted = (part: Part) => !only || only.includes(part)
+const say = (text: string) => process.stdout.write(`${text}\n`)
+const figures: Record<string, unknown> = {}
+
+const binary = await findRedisServer({ log: say })
+const server = await startRedis({ path: binary.path })
+const outputDir = await mkdtemp(join(tmpdir(), 'conveyor-bench-'))
+const redis = await connect(server.url, 'bench', 600_000)
+try {
+  figures.machine = `${cpus().length} x ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}, ${binary.kind} ${binary.version}`
+  say(`${figures.machine}, appendfsync always`)
+  if (wanted('consume')) await consume(quick ? 50_000 : 600_000)
+  if (wanted('produce')) await produce(quick ? 50_000 : 600_000)
+  if (wanted('trim')) await trimming(quick ? 20_000 : 200_000)
+  if (wanted('memory')) await memory(quick ? [20_000, 40_000] : [1_000_000, 2_000_000, 5_000_000, 10_000_000])
+  if (json) await writeFile(json, `${JSON.stringify(figures, null, 2)}\n`)
+} finally {
+  redis.disconnect()
+  await server.stop()
+  await rm(outputDir, { recursive: true, force: true })
+}
+
+/** Runs all contenders once a round, in turn, so that a machine that drifts drifts for all. */
+async function compare(
+  title: string,
+  contenders: [name: string, run: (round: string) => Promise<number>][],
+): Promise<void> {
+  say(`\n${title}: messages per second, median of ${rounds} rounds (least to most), ratio to the first`)
+  const rates = new Map<string, number[]>(contenders.map(([name]) => [name, []]))
+  for (let round = 1; round <= rounds; round++) {
+    for (const [index, [name, run]] of contenders.entries())
+      rates.get(name)?.push(await run(`${round}_${index}`))
+    process.stderr.write(`  round ${round} of ${rounds}\r`)
+  }
+  const base = rates.get(contenders[0]?.[0] ?? '') ?? []
+  for (const [name, all] of rates) {
+    const ratios = all.map((rate, round) => rate / (base[round] as number))
+    say(`  ${name.padEnd(46)} ${spread(all).padStart(32)}   ${spread(ratios, 2)}`)
+    figures[name] = { rates: all.map(Math.round), ratio: median(ratios) }
+  }
+}
+
+async function consume(total: number): Promise<void> {
+  await fill(server.url, consumeStream, total)
+  const ours = (consumers: number) => (round: string) =>
+    consumeRound(redis, server.url, round, total, consumers, outputDir)
+  await compare(`Consume ${total.toLocaleString('en-US')} packages`, [
+    [
+      'bare ioredis loop (read 500, parse, ack)',
+      round => consumeRound(redis, server.url, round, total, 'bare', outputDir),
+    ],
+    ['Conveyor, 1 consumer (exactly once, file, fsync)', ours(1)],
+    ['Conveyor, 3 consumers', ours(3)],
+  ])
+  await redis.unlink(consumeStream)
+}
+
+async function produce(total: number): Promise<void> {
+  await compare(`Produce ${total.toLocaleString('en-US')} packages`, [
+    ['bare script loop (500 a call)', round => produceRound(redis, server.url, round, total, 'bare')],
+    ['Conveyor producer (exactly once)', round => produceRound(redis, server.url, round, total, 'ours')],
+  ])
+}
+
+async function trimming(entries: number): Promise<void> {
+  const pause = await trimPause(redis, server.url, entries)
+  figures.trim = pause
+  say(
+    `\nTrim ${entries.toLocaleString('en-US')} entries: longest pause of Redis ${pause.longest.toFixed(2)} ms, ${pause.total.toFixed(1)} ms in ${pause.slices} slices`,
+  )
+}
+
+async function memory(points: number[]): Promise<void> {
+  say('\nMemory of a consumer')
+  const found = await memoryOver(redis, server.url, points, outputDir)
+  figures.memory = found
+  for (const { packages, megabytes } of found) {
+    say(
+      `  after ${packages.toLocaleString('en-US').padStart(12)} packages ${megabytes.toFixed(1).padStart(7)} MB`,
+    )
+  }
+}

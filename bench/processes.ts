@@ -1,0 +1,38 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+
+const require = createRequire(import.meta.url)
+
+/** A script of this folder as a process. */
+export function script(name: string, args: string[]): ChildProcess {
+  const path = fileURLToPath(new URL(`${name}.js`, import.meta.url))
+  return spawn(process.execPath, [path, ...args], { stdio: ['ignore', 'ignore', 'inherit'] })
+}
+
+/** A service as a process; it prints only its errors. */
+export function service(name: 'producer' | 'consumer', env: NodeJS.ProcessEnv): ChildProcess {
+  return spawn(process.execPath, [require.resolve(`@conveyor/${name}/main`)], {
+    env: { ...process.env, LOG_LEVEL: 'error', ...env },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+}
+
+/** Ends processes and waits until they are gone. */
+export async function end(children: ChildProcess[], signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+  await Promise.all(
+    children.map(async child => {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      child.kill(signal)
+      await once(child, 'exit')
+    }),
+  )
+}
+
+/** Resident memory of a process in MB (Linux). */
+export async function residentMemory(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8')
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024
+}

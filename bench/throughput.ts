@@ -1,0 +1,115 @@
+import type { ChildProcess } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { append, inspect, keysOf, openStream, packages } from '@conveyor/stream'
+import type { Redis } from 'ioredis'
+import { from, lastValueFrom } from 'rxjs'
+import { end, script, service } from './processes.ts'
+
+/** Something that consumes or produces, to be measured beside others. */
+export interface Contender {
+  readonly name: string
+  /** Messages per second of each round. */
+  readonly rates: number[]
+}
+
+const STREAM = 'bench_stream'
+
+/** Fills a stream with `total` packages. */
+export async function fill(url: string, stream: string, total: number): Promise<void> {
+  const keys = keysOf(stream, 'fill')
+  const requests = Array.from({ length: Math.ceil(total / 500) }, () => [packages(500)])
+  await lastValueFrom(from(requests).pipe(append({ url, keys, groups: ['fill'], last: total })))
+}
+
+/**
+ * Messages per second of consumers that are already running when a backlog of `total` comes up, from the
+ * first message settled to the last. Ours are done when the last line is on disk.
+ */
+export async function consumeRound(
+  redis: Redis,
+  url: string,
+  round: string,
+  total: number,
+  consumers: number | 'bare',
+  outputDir: string,
+): Promise<number> {
+  const group = `g${round}`
+  const keys = keysOf(STREAM, group)
+  await openStream(redis, keys, [group])
+  await redis.xgroup('SETID', STREAM, group, '$')
+  const count = consumers === 'bare' ? 1 : consumers
+  const children: ChildProcess[] = Array.from({ length: count }, (_, n) =>
+    consumers === 'bare'
+      ? script('bare-consume', [url, STREAM, group])
+      : service('consumer', {
+          REDIS_URL: url,
+          STREAM,
+          GROUP: group,
+          OUTPUT_DIR: `${outputDir}/${round}`,
+          CONSUMER_ID: `c${n}`,
+          HEALTH_PORT: '0',
+        }),
+  )
+  try {
+    await until(async () => ((await redis.xinfo('CONSUMERS', STREAM, group)) as unknown[]).length === count)
+    await redis.call('XGROUP', 'SETID', STREAM, group, '0', 'ENTRIESREAD', '0')
+    let started = 0
+    await until(async () => {
+      const settled = await settledBy(redis, group)
+      if (settled > 0 && started === 0) started = performance.now()
+      return settled >= total
+    }, 5)
+    if (consumers !== 'bare') await until(async () => (await inspect(redis, keys)).drained, 5)
+    return total / ((performance.now() - started) / 1000)
+  } finally {
+    await end(children, consumers === 'bare' ? 'SIGKILL' : 'SIGTERM')
+  }
+}
+
+/** Messages per second appended, flat out, between the first tenth of `total` and its end. */
+export async function produceRound(
+  redis: Redis,
+  url: string,
+  round: string,
+  total: number,
+  kind: 'bare' | 'ours',
+): Promise<number> {
+  const stream = `bench_produce_${round}`
+  const child =
+    kind === 'bare'
+      ? script('bare-produce', [url, stream])
+      : service('producer', {
+          REDIS_URL: url,
+          STREAM: stream,
+          RATE: 'max',
+          PORT: '0',
+          MAX_BACKLOG: '1000000000',
+          TRIM_INTERVAL_MS: '3600000',
+        })
+  try {
+    await until(async () => (await redis.xlen(stream)) >= total / 10, 5)
+    const [first, started] = [await redis.xlen(stream), performance.now()]
+    await until(async () => (await redis.xlen(stream)) >= total, 5)
+    return ((await redis.xlen(stream)) - first) / ((performance.now() - started) / 1000)
+  } finally {
+    await end([child], 'SIGKILL')
+    await redis.unlink(stream)
+  }
+}
+
+export const consumeStream = STREAM
+
+/** Entries delivered to a group and acknowledged. */
+async function settledBy(redis: Redis, group: string): Promise<number> {
+  for (const row of (await redis.xinfo('GROUPS', STREAM)) as unknown[][]) {
+    const fields = new Map<unknown, unknown>()
+    for (let i = 0; i < row.length; i += 2) fields.set(row[i], row[i + 1])
+    if (fields.get('name') === group)
+      return Number(fields.get('entries-read')) - Number(fields.get('pending'))
+  }
+  return 0
+}
+
+async function until(condition: () => Promise<boolean>, interval = 20): Promise<void> {
+  while (!(await condition())) await sleep(interval)
+}

@@ -1,0 +1,151 @@
+import { DuplicateDetails } from './duplicate-details.ts'
+import { MissingRanges } from './missing-ranges.ts'
+import type { DuplicatePackage, MissingRange, UnexpectedPackage } from './report.ts'
+
+/** `Consumer a processed package 1 (timestamp: 1)` and a newline. */
+const SHORTEST_LINE_BYTES = 46
+
+/** Package numbers that the map holds. */
+const SPARSE_LIMIT = 100_000
+const FEW_SLOTS = 2 ** 16
+
+// Slots cost memory only where packages are: the system hands out zeroed pages when they are first written.
+// Enough that a pipeline that lost five packages of six is still counted exactly.
+const SLOTS_PER_LINE = 6
+const LEAST_SLOTS = 2 ** 26
+// 2 GiB of address space. Files of more packages than this (some 140 GB) are not fully checked.
+const MOST_SLOTS = 2 ** 31
+
+/**
+ * Which packages were seen, each with the file that it was first seen in and whether it came again.
+ *
+ * Packages up to a bound, a multiple of the lines that the files can hold, have a slot each in one array:
+ * 0 is unseen, else the index of the first file + 1, with the top bit set once the package came again.
+ * Numbers above go to a map of at most 100,000; any more are only counted, as `untracked`. That never
+ * changes the verdict: with a number so far beyond the lines there are, packages are missing (or it is
+ * beyond what is expected).
+ */
+export class PackageTally {
+  /** Different packages. */
+  unique = 0
+  /** Packages seen more than once. */
+  duplicated = 0
+  /** Packages beyond what is expected. */
+  beyondExpected = 0
+  /** Lines with numbers that could not be checked for duplicates. */
+  untracked = 0
+
+  readonly #slots: Uint8Array | Uint16Array | Uint32Array
+  readonly #sparse = new Map<number, number>()
+  readonly #againBit: number
+  readonly #details: DuplicateDetails
+  readonly #unexpected: UnexpectedPackage[] = []
+  readonly #detailLimit: number
+  readonly #expect: number
+  #highestSlot = 0
+  #file = 0
+  #fileName = ''
+
+  /**
+   * @param options.bytes size of all files together
+   * @param options.files how many there are
+   * @param options.expect the highest package expected, if that is known
+   * @param options.detailLimit how many packages of each list are kept
+   */
+  constructor(options: { bytes: number; files: number; expect: number | undefined; detailLimit: number }) {
+    const mostLines = Math.ceil(options.bytes / SHORTEST_LINE_BYTES)
+    const slots =
+      mostLines <= SPARSE_LIMIT
+        ? FEW_SLOTS
+        : Math.min(MOST_SLOTS, Math.max(LEAST_SLOTS, SLOTS_PER_LINE * mostLines))
+    const Slots = options.files < 2 ** 7 ? Uint8Array : options.files < 2 ** 15 ? Uint16Array : Uint32Array
+    this.#slots = new Slots(slots)
+    this.#againBit = 2 ** (8 * Slots.BYTES_PER_ELEMENT - 1)
+    this.#details = new DuplicateDetails(options.detailLimit)
+    this.#detailLimit = options.detailLimit
+    this.#expect = options.expect ?? Number.POSITIVE_INFINITY
+  }
+
+  /** Packages added from now on stand in this file. Indexes must ascend. */
+  startFile(index: number, name: string): void {
+    this.#file = index
+    this.#fileName = name
+  }
+
+  /** Counts one package, 1 to 2^53 - 1, found in line `line` of the current file. */
+  add(n: number, line: number): void {
+    if (n >= this.#slots.length) {
+      this.#addSparse(n, line)
+      return
+    }
+    const slot = this.#slots[n] as number
+    if (slot === 0) {
+      this.#slots[n] = this.#file + 1
+      if (n > this.#highestSlot) this.#highestSlot = n
+      this.#firstSight(n, line)
+    } else {
+      this.#slots[n] = this.#again(n, slot)
+    }
+  }
+
+  #addSparse(n: number, line: number): void {
+    const slot = this.#sparse.get(n)
+    if (slot !== undefined) {
+      this.#sparse.set(n, this.#again(n, slot))
+    } else if (this.#sparse.size < SPARSE_LIMIT) {
+      this.#sparse.set(n, this.#file + 1)
+      this.#firstSight(n, line)
+    } else {
+      this.untracked++
+    }
+  }
+
+  #firstSight(n: number, line: number): void {
+    this.unique++
+    if (n <= this.#expect) return
+    this.beyondExpected++
+    if (this.#unexpected.length < this.#detailLimit) {
+      this.#unexpected.push({ package: n, file: this.#fileName, line })
+    }
+  }
+
+  #again(n: number, slot: number): number {
+    if ((slot & this.#againBit) === 0) this.duplicated++
+    this.#details.add(n, (slot & (this.#againBit - 1)) - 1, this.#file)
+    return slot | this.#againBit
+  }
+
+  /** The first packages found to come again, in ascending order. */
+  duplicates(consumerIds: readonly string[]): DuplicatePackage[] {
+    return this.#details.list(consumerIds)
+  }
+
+  /** The first packages beyond what is expected, in the order of the files. */
+  unexpected(): UnexpectedPackage[] {
+    return this.#unexpected
+  }
+
+  /**
+   * The packages of 1 to `expect` (to `highest`, the highest seen, when nothing is expected) that no line has.
+   * `count` is of packages, `rangeCount` of ranges, of which the lowest are in `ranges`. With `untracked`
+   * lines, `count` is an upper bound and only ranges among the packages with slots are counted.
+   */
+  missing(highest: number): { count: number; rangeCount: number; ranges: MissingRange[] } {
+    const top = this.#expect === Number.POSITIVE_INFINITY ? highest : this.#expect
+    const gaps = new MissingRanges(this.#detailLimit)
+    const slots = this.#slots
+    const lastSlot = Math.min(top, this.#highestSlot)
+    for (let n = 1; n <= lastSlot; n++) {
+      if (slots[n] !== 0) gaps.present(n)
+    }
+    if (this.untracked > 0) {
+      gaps.absentTo(Math.min(top, slots.length - 1))
+    } else {
+      for (const n of Float64Array.from(this.#sparse.keys()).sort()) {
+        if (n <= top) gaps.present(n)
+      }
+      gaps.absentTo(top)
+    }
+    return { count: top - (this.unique - this.beyondExpected), rangeCount: gaps.count, ranges: gaps.ranges }
+  }
+}
