@@ -287,7 +287,7 @@ describe('when the starting process', () => {
     program = join(built, 'parent.js')
     await writeFile(
       program,
-      `import { startRedis } from './redis-server.js'
+      `import { startRedis } from './server.js'
       const [path, dir] = process.argv.slice(2)
       const { pid, port } = await startRedis({ path, dir })
       process.on('SIGINT', () => console.log('interrupted'))
