@@ -13,7 +13,9 @@ export interface View {
 
 /** Ms between two plain lines. */
 const PLAIN_INTERVAL = 2000
+/** Notes below the summary at most, and how long each stays, ms. */
 const NOTES = 4
+const NOTE_AGE = 30_000
 
 export function createView(out: NodeJS.WriteStream): View {
   return out.isTTY ? new LiveView(out) : new PlainView(out)
@@ -21,23 +23,28 @@ export function createView(out: NodeJS.WriteStream): View {
 
 class LiveView implements View {
   private readonly draw
-  private notes: string[] = []
+  private notes: { text: string; at: number }[] = []
+  private drawn = false
 
   constructor(private readonly out: NodeJS.WriteStream) {
     this.draw = createLogUpdate(out)
   }
 
   show(snapshot: Snapshot): void {
-    this.draw(liveSummary({ ...snapshot, notes: this.notes }, this.out.columns))
+    this.drawn = true
+    this.notes = this.notes.filter(({ at }) => performance.now() - at < NOTE_AGE)
+    this.draw(liveSummary({ ...snapshot, notes: this.notes.map(({ text }) => text) }, this.out.columns))
   }
 
+  /** Below the summary for a while; before the first one, like everything else that a command prints. */
   say(text: string): void {
-    this.notes = [...this.notes, text].slice(-NOTES)
+    if (!this.drawn) this.out.write(`${text}\n`)
+    else this.notes = [...this.notes, { text, at: performance.now() }].slice(-NOTES)
   }
 
   end(): void {
     this.draw.done()
-    this.notes = []
+    this.drawn = false
   }
 }
 

@@ -5,7 +5,7 @@ import { identity } from './identity.ts'
 
 const MB = 1024 * 1024
 
-const schema = z.object({
+export const consumerSettings = z.object({
   ...common,
   GROUP: name('consumer_group') as z.ZodDefault<z.ZodString>,
   /** Names the consumer and its output file. */
@@ -34,11 +34,11 @@ const schema = z.object({
   HEALTH_PORT: integer(0, 0, 65_535),
 })
 
-export type ConsumerConfig = Omit<z.output<typeof schema>, 'CONSUMER_ID'> & { CONSUMER_ID: string }
+export type ConsumerConfig = Omit<z.output<typeof consumerSettings>, 'CONSUMER_ID'> & { CONSUMER_ID: string }
 
 /** Reads the consumer's settings. Throws `ConfigError`. */
 export function consumerConfig(env?: NodeJS.ProcessEnv): ConsumerConfig {
-  const config = readConfig(schema, env)
+  const config = readConfig(consumerSettings, env)
   const { BATCH, MAX_HELD, BEAT_INTERVAL_MS, DEATH_BEATS, COMMAND_TIMEOUT_MS } = config
   if (BATCH > MAX_HELD) throw new ConfigError(`BATCH=${BATCH}: at most MAX_HELD (${MAX_HELD}) is allowed`)
   if (COMMAND_TIMEOUT_MS < 2 * BEAT_INTERVAL_MS) {

@@ -1,7 +1,7 @@
 import { ConfigError, common, integer, rate, readConfig } from '@conveyor/service'
 import { z } from 'zod'
 
-const schema = z.object({
+export const producerSettings = z.object({
   ...common,
   /** Consumer groups that must see every package before it may be trimmed, separated by commas. */
   GROUPS: z
@@ -27,11 +27,11 @@ const schema = z.object({
   PORT: integer(8000, 0, 65_535),
 })
 
-export type ProducerConfig = z.output<typeof schema>
+export type ProducerConfig = z.output<typeof producerSettings>
 
 /** Reads the producer's settings. Throws `ConfigError`. */
 export function producerConfig(env?: NodeJS.ProcessEnv): ProducerConfig {
-  const config = readConfig(schema, env)
+  const config = readConfig(producerSettings, env)
   if (config.TRIM_TO > Math.max(config.TRIM_ABOVE, 1)) {
     throw new ConfigError(`TRIM_TO=${config.TRIM_TO}: at most TRIM_ABOVE (${config.TRIM_ABOVE}) is allowed`)
   }

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Rate } from '@conveyor/service'
 import { type Appended, packages, type Template } from '@conveyor/stream'
 import {
@@ -6,6 +5,7 @@ import {
   defer,
   exhaustMap,
   filter,
+  firstValueFrom,
   NEVER,
   type Observable,
   repeat,
@@ -45,7 +45,7 @@ export function emit(control: BehaviorSubject<Control>, { append, room }: EmitOp
   const send = async (wanted: number): Promise<Appended | undefined> => {
     const count = Math.min(wanted, room())
     if (count >= 1) return append([packages(count)])
-    if (wanted >= 1) await sleep(NO_ROOM)
+    if (wanted >= 1) await firstValueFrom(timer(NO_ROOM))
     return undefined
   }
   return control.pipe(

@@ -1,5 +1,5 @@
 import type { Logger, Rate } from '@conveyor/service'
-import { type Appended, type Events, keysOf, Lane, type StreamEvent } from '@conveyor/stream'
+import { type Events, keysOf, Lane, type StreamEvent } from '@conveyor/stream'
 import {
   BehaviorSubject,
   firstValueFrom,
@@ -82,10 +82,7 @@ export class Producer {
       trimTo: this.config.TRIM_TO,
     })
     await new Promise<void>((resolve, reject) => {
-      merge(
-        watched.pipe(tap(backlog => this.look(backlog))),
-        emitted.pipe(tap(appended => this.count(appended))),
-      )
+      merge(watched.pipe(tap(backlog => this.look(backlog))), emitted)
         .pipe(ignoreElements(), takeUntil(stopped))
         .subscribe({ error: reject, complete: resolve })
     })
@@ -144,17 +141,16 @@ export class Producer {
     this.sequence = Math.max(this.sequence, backlog.delivered + backlog.backlog)
   }
 
-  private count({ first, count }: Appended): void {
-    this.produced += count
-    this.sequence = Math.max(this.sequence, first + count - 1)
-    if (this.finished) this.log.info({ last: this.config.PACKAGES }, 'the last package has been given out')
-  }
-
   private note(event: StreamEvent): void {
-    if (event.type === 'trimmed') {
+    if (event.type === 'appended') {
+      this.produced += event.count
+      this.sequence = Math.max(this.sequence, event.first + event.count - 1)
+      if (this.finished) this.log.info({ last: this.config.PACKAGES }, 'the last package has been given out')
+    } else if (event.type === 'trimmed') {
       this.trims.operations++
       this.trims.removed += event.removed
-      const pinnedBy = event.pinnedBy ?? null
+      // What is in flight always keeps a little; worth a warning is a group that has stopped reading.
+      const pinnedBy = event.length > this.config.MAX_BACKLOG / 10 ? (event.pinnedBy ?? null) : null
       if (pinnedBy && pinnedBy !== this.trims.pinnedBy) {
         this.log.warn(
           { group: pinnedBy, length: event.length },

@@ -44,7 +44,11 @@ export class OutputWriter {
         const size = await this.file?.size()
         const [length, chunks] = await this.next(written)
         if (chunks.length === 0) {
-          await this.verifyIdle(size, length)
+          if (size !== undefined) await this.verifyIdle(size, length)
+          else if (length > 0) {
+            this.file = await OutputFile.open(this.run, this.consumer, length)
+            continue // and compare its size with what Redis says then
+          }
           return length
         }
         const { start, bytes } = join(chunks, this.run.file(this.consumer))
@@ -100,17 +104,13 @@ export class OutputWriter {
     }
   }
 
-  /** With nothing to write, the file has exactly the length that Redis knows. */
-  private async verifyIdle(size: number | undefined, length: number): Promise<void> {
-    if (length === 0 && !this.file) return
-    if (!this.file) {
-      this.file = await OutputFile.open(this.run, this.consumer, length)
-      return this.verifyIdle(await this.file.size(), (await this.next(undefined))[0])
-    }
-    if (size !== undefined && size > length) throw new OutputDamaged('long', this.file.path, size, length)
-    const now = await this.file.size() // another writer may have been ahead of the look above
-    if (now < length) throw new OutputDamaged('short', this.file.path, now, length)
-    await this.file.verifyPath(length)
+  /** With nothing left to write, the file has exactly the length that Redis knows. */
+  private async verifyIdle(size: number, length: number): Promise<void> {
+    const file = this.file as OutputFile
+    if (size > length) throw new OutputDamaged('long', file.path, size, length)
+    const now = await file.size() // another writer may have been ahead of the look before
+    if (now < length) throw new OutputDamaged('short', file.path, now, length)
+    await file.verifyPath(length)
     await linkOutput(this.run, this.consumer)
     this.known = length
   }
