@@ -1,5 +1,6 @@
 import { rate } from '@conveyor/service'
 import { Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
 import { z } from 'zod'
 import type { Producer } from './producer.ts'
 
@@ -28,7 +29,7 @@ export function producerApi(producer: Producer): Hono {
       producer.pause(false)
       return c.json(producer.status())
     })
-    .put('/rate', async c => {
+    .put('/rate', bodyLimit({ maxSize: 1024 }), async c => {
       const parsed = body.safeParse(await c.req.json().catch(() => undefined))
       if (!parsed.success) {
         const allowed = parsed.error.issues[0]?.message

@@ -25,7 +25,12 @@ async function after(b: Bench, consumer: string, count: number) {
 }
 
 /** One attempt of `by` to take over from `peer`, as it was observed. */
-async function take(b: Bench, by: Session, peer: string, more: { token?: string; beat?: string; most?: number; room?: number } = {}) {
+async function take(
+  b: Bench,
+  by: Session,
+  peer: string,
+  more: { token?: string; beat?: string; most?: number; room?: number } = {},
+) {
   const { keys } = b
   const token = more.token ?? (await b.redis.hget(keys.sessions, peer)) ?? ''
   const counter = more.beat ?? (await b.redis.hget(keys.beats, peer)) ?? '0'
@@ -124,7 +129,10 @@ test('an owner that never had a session is taken over too', async () => {
   await b.receive('ghost', 2)
   beating(await b.open('a'))
   await until(async () => (await owners(b)).every(owner => owner === 'a'), 'the ghost is claimed')
-  await until(async () => ((await b.redis.xinfo('CONSUMERS', b.keys.stream, b.keys.group)) as unknown[]).length === 1, 'and removed')
+  await until(
+    async () => ((await b.redis.xinfo('CONSUMERS', b.keys.stream, b.keys.group)) as unknown[]).length === 1,
+    'and removed',
+  )
 })
 
 test('a closed peer is taken over at once', async () => {
@@ -160,7 +168,8 @@ test('an entry is claimed after 2^(k-1) times as much silence, when it was deliv
   const at = new Map<string, number>()
   beating(await b.open('a', { beatInterval: 10 }))
   await until(async () => {
-    for (const [id, owner] of await b.pending()) if (owner === 'a' && !at.has(id)) at.set(id, await beats(b, 'a'))
+    for (const [id, owner] of await b.pending())
+      if (owner === 'a' && !at.has(id)) at.set(id, await beats(b, 'a'))
     return at.size === 2
   }, 'both are claimed')
   expect(at.get(once)).toBeGreaterThanOrEqual(5)
@@ -175,7 +184,10 @@ test('an entry that was delivered very often is claimed within minutes at the de
   await b.receive('peer', 1)
   await b.redis.xclaim(b.keys.stream, b.keys.group, 'peer', 0, entry, 'RETRYCOUNT', 20, 'JUSTID')
   beating(await b.open('a', { beatInterval: 1 }))
-  await until(async () => (await owners(b))[0] === 'a' || (await beats(b, 'a')) > 1500, '300 times the silence')
+  await until(
+    async () => (await owners(b))[0] === 'a' || (await beats(b, 'a')) > 1500,
+    '300 times the silence',
+  )
   expect(await owners(b)).toEqual(['a'])
 })
 
@@ -263,7 +275,12 @@ test('a damaged file of one dead peer is reported once, and those of others are 
   await until(async () => (await b.redis.hexists(b.keys.sessions, 'well')) === 0, 'the well one is removed')
   await after(b, 'a', 20)
   expect(await b.file('well')).toBe(`line of ${entries[2]}\n`)
-  expect(b.of('outputDamaged').map(({ consumer }) => consumer).sort()).toEqual(['longer', 'short'])
+  expect(
+    b
+      .of('outputDamaged')
+      .map(({ consumer }) => consumer)
+      .sort(),
+  ).toEqual(['longer', 'short'])
 })
 
 test('a session that was ended ends its beating', async () => {

@@ -6,7 +6,13 @@ import type { Outcome } from './handle.ts'
 
 const on = useRedis()
 
-const dead = (entry: string, detail = 'it is bad'): Outcome => ({ entry, kind: 'dead', reason: 'poison', detail, package: 1 })
+const dead = (entry: string, detail = 'it is bad'): Outcome => ({
+  entry,
+  kind: 'dead',
+  reason: 'poison',
+  detail,
+  package: 1,
+})
 
 /** Entries that are pending for `a`, whose session is open. */
 async function pendingFor(b: Bench, count: number) {
@@ -44,7 +50,11 @@ test('chunks follow each other without a gap, and offsets are bytes, not charact
   const b = await bench(on)
   const { entries, session } = await pendingFor(b, 4)
   const texts = ['grüße', '🚚📦', '\ud800 half a pair', 'nul \0 and \r']
-  for (const [i, entry] of entries.entries()) await settle(session, done([entry], () => texts[i] as string))
+  for (const [i, entry] of entries.entries())
+    await settle(
+      session,
+      done([entry], () => texts[i] as string),
+    )
   let at = 0
   for (const [i, [end, length, bytes]] of (await log(b)).entries()) {
     const size = Buffer.byteLength(`${texts[i]}\n`)
@@ -83,7 +93,14 @@ test('lines stay with their entries among fenced, dead and empty ones', async ()
   const { entries, session } = await pendingFor(b, 7)
   const [e0, e1, e2, e3, e4, e5, e6] = entries as [string, string, string, string, string, string, string]
   await claim(b, 'peer', e1, e3, e4)
-  const outcomes = [...done([e0, e1]), dead(e2), dead(e3), ...done([e4], () => ''), ...done([e5], () => ''), ...done([e6])]
+  const outcomes = [
+    ...done([e0, e1]),
+    dead(e2),
+    dead(e3),
+    ...done([e4], () => ''),
+    ...done([e5], () => ''),
+    ...done([e6]),
+  ]
   expect(await settle(session, outcomes)).toEqual({ done: 3, dead: 1, fenced: 3 })
   expect((await log(b)).map(([, , text]) => text)).toEqual([`line of ${e0}\n\nline of ${e6}\n`])
   expect((await b.dead()).map(({ entry }) => entry)).toEqual([e2])
@@ -93,7 +110,10 @@ test('a dead letter that a peer has claimed is counted and reported by nobody bu
   const b = await bench(on)
   const { entries, session } = await pendingFor(b, 2)
   await claim(b, 'peer', entries[0] as string)
-  const settled = await settle(session, entries.map(entry => dead(entry)))
+  const settled = await settle(
+    session,
+    entries.map(entry => dead(entry)),
+  )
   expect(settled).toEqual({ done: 0, dead: 1, fenced: 1 })
   expect(b.of('committed')).toMatchObject([{ done: 0, dead: 1, fenced: 1 }])
   expect(b.of('dead').map(({ entry }) => entry)).toEqual([entries[1]])
@@ -140,14 +160,20 @@ test('a commit takes a thousand entries at most, and a megabyte of lines', async
   await settle(session, done(entries.slice(0, 2050)))
   expect(b.of('committed').map(event => event.done)).toEqual([1000, 1000, 50])
   const large = 'ü'.repeat(200 * 1024)
-  await settle(session, done(entries.slice(2050), () => large))
+  await settle(
+    session,
+    done(entries.slice(2050), () => large),
+  )
   for (const [, length] of (await log(b)).slice(3)) expect(length).toBeLessThanOrEqual(1024 * 1024)
 })
 
 test('a line larger than a megabyte is committed alone', async () => {
   const b = await bench(on)
   const { entries, session } = await pendingFor(b, 3)
-  await settle(session, done(entries, entry => (entry === entries[1] ? 'x'.repeat(3 * 1024 * 1024) : 'small')))
+  await settle(
+    session,
+    done(entries, entry => (entry === entries[1] ? 'x'.repeat(3 * 1024 * 1024) : 'small')),
+  )
   expect(b.of('committed').map(event => event.done)).toEqual([1, 1, 1])
 })
 
@@ -155,12 +181,32 @@ test('a dead letter holds the original fields, byte for byte, and why and where 
   const b = await bench(on)
   await b.open('a')
   const bytes = Buffer.from([0xff, 0xfe, 0x00, 0x0a])
-  const id = (await b.redis.xadd(b.keys.stream, '*', 'data', bytes, 'traceparent', 'tp', 'other', '')) as string
+  const id = (await b.redis.xadd(
+    b.keys.stream,
+    '*',
+    'data',
+    bytes,
+    'traceparent',
+    'tp',
+    'other',
+    '',
+  )) as string
   await b.receive('a', 1)
   await settle(await b.open('a'), [dead(id, 'it is bad')])
   const [[, fields] = ['', []]] = await b.redis.xrangeBuffer(b.keys.dead, '-', '+')
   const text = fields.map(field => field.toString('latin1'))
-  const expected = ['reason', 'poison', 'detail', 'it is bad', 'entry', id, 'consumer', 'a', 'deliveries', '1']
+  const expected = [
+    'reason',
+    'poison',
+    'detail',
+    'it is bad',
+    'entry',
+    id,
+    'consumer',
+    'a',
+    'deliveries',
+    '1',
+  ]
   expect(text).toEqual([...expected, 'data', bytes.toString('latin1'), 'traceparent', 'tp', 'other', ''])
   expect(b.of('dead')).toMatchObject([{ entry: id, reason: 'poison', detail: 'it is bad', package: 1 }])
   expect([await b.count('dead'), await b.pending()]).toEqual([1, []])
@@ -170,7 +216,11 @@ test('an entry that was deleted while in hand can be settled', async () => {
   const b = await bench(on)
   const { entries, session } = await pendingFor(b, 2)
   await b.redis.xdel(b.keys.stream, ...entries)
-  expect(await settle(session, [...done(entries.slice(0, 1)), dead(entries[1] as string)])).toEqual({ done: 1, dead: 1, fenced: 0 })
+  expect(await settle(session, [...done(entries.slice(0, 1)), dead(entries[1] as string)])).toEqual({
+    done: 1,
+    dead: 1,
+    fenced: 0,
+  })
   expect(await b.dead()).toMatchObject([{ entry: entries[1], reason: 'poison' }])
 })
 
@@ -180,7 +230,9 @@ test('a key of the wrong type is refused before the first write', async () => {
     const { entries, session } = await pendingFor(b, 2)
     const name = target === 'output' ? b.keys.output('a') : b.keys[target]
     await b.redis.set(name, 'something else')
-    await expect(settle(session, [...done(entries.slice(0, 1)), dead(entries[1] as string)])).rejects.toMatchObject({ code: 'WRONGTYPE' })
+    await expect(
+      settle(session, [...done(entries.slice(0, 1)), dead(entries[1] as string)]),
+    ).rejects.toMatchObject({ code: 'WRONGTYPE' })
     expect(await b.pending('a')).toHaveLength(2)
     expect(await b.redis.get(name)).toBe('something else')
     const others = [b.keys.dead, b.keys.files, b.keys.output('a')].filter(key => key !== name)
@@ -202,7 +254,10 @@ test('a full Redis takes commits, because they make room', async () => {
   const b = await bench({ server, redis })
   const { entries, session } = await pendingFor(b, 2)
   await redis.config('SET', 'maxmemory', '1mb')
-  expect(await settle(session, [...done(entries.slice(0, 1)), dead(entries[1] as string)])).toMatchObject({ done: 1, dead: 1 })
+  expect(await settle(session, [...done(entries.slice(0, 1)), dead(entries[1] as string)])).toMatchObject({
+    done: 1,
+    dead: 1,
+  })
   await session.writer?.flush()
   expect(await b.file('a')).toBe(linesOf(entries.slice(0, 1)))
 })
@@ -213,12 +268,17 @@ test('what arrives while a commit is under way goes into the next one', async ()
   const source = new Subject<Outcome[]>()
   const settled: Settled[] = []
   let completed = false
-  source.pipe(commit(session)).subscribe({ next: one => settled.push(one), complete: () => (completed = true) })
+  source
+    .pipe(commit(session))
+    .subscribe({ next: one => settled.push(one), complete: () => (completed = true) })
   for (const entry of entries.toReversed()) source.next(done([entry]))
   source.complete()
   await until(() => completed, 'the last commit')
   expect(settled.map(one => one.done)).toEqual([1, 4])
-  expect((await log(b)).map(([, , text]) => text)).toEqual([linesOf([entries[4] as string]), linesOf(entries.slice(0, 4))])
+  expect((await log(b)).map(([, , text]) => text)).toEqual([
+    linesOf([entries[4] as string]),
+    linesOf(entries.slice(0, 4)),
+  ])
 })
 
 test('what is settled is no longer held', async () => {
@@ -226,7 +286,9 @@ test('what is settled is no longer held', async () => {
   const { entries, session } = await pendingFor(b, 3)
   for (const entry of entries) session.held.add(entry, 10)
   const free = session.held.until(() => session.held.size === 1)
-  await lastValueFrom(concat(of(done(entries.slice(0, 1))), of(done(entries.slice(1, 2)))).pipe(commit(session), toArray()))
+  await lastValueFrom(
+    concat(of(done(entries.slice(0, 1))), of(done(entries.slice(1, 2)))).pipe(commit(session), toArray()),
+  )
   await free
   expect(session.held.has(entries[2] as string)).toBe(true)
 })

@@ -3,7 +3,7 @@ import { lastValueFrom, of, Subject, toArray } from 'rxjs'
 import { TestScheduler } from 'rxjs/testing'
 import { expect, test, vi } from 'vitest'
 import { until } from '../tests/redis.ts'
-import { type Handler, type HandlerContext, type HandleOptions, handle, type Outcome } from './handle.ts'
+import { type HandleOptions, type Handler, type HandlerContext, handle, type Outcome } from './handle.ts'
 import { type Message, Poison } from './message.ts'
 import type { Delivery } from './read.ts'
 

@@ -5,6 +5,8 @@
 export class Held {
   private readonly entries = new Map<string, number>()
   private bytes = 0
+  /** Size of the largest entries of late: how many fit is known only from those that came. */
+  private largest: number
   private waiting: { ready: () => boolean; resolve: () => void }[] = []
 
   /**
@@ -16,7 +18,9 @@ export class Held {
     private readonly maxEntries: number,
     private readonly maxBytes: number,
     private readonly blocked: () => boolean,
-  ) {}
+  ) {
+    this.largest = maxBytes / 16 // start small: it is not known yet how large they are
+  }
 
   get size(): number {
     return this.entries.size
@@ -28,8 +32,11 @@ export class Held {
     return Math.max(0, this.maxEntries - this.entries.size)
   }
 
-  get roomBytes(): number {
-    return Math.max(0, this.maxBytes - this.bytes)
+  /** How many entries to ask for, `most` at most: as many as probably fit, and one at least. */
+  ask(most: number): number {
+    const fitting = Math.floor((this.maxBytes - this.bytes) / this.largest)
+    this.largest = Math.max(1, this.largest / 2)
+    return Math.max(1, Math.min(most, this.room, fitting))
   }
 
   has(entry: string): boolean {
@@ -39,6 +46,7 @@ export class Held {
   add(entry: string, bytes: number): void {
     this.entries.set(entry, bytes)
     this.bytes += bytes
+    if (bytes > this.largest) this.largest = bytes
   }
 
   settle(entry: string): void {

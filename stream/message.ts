@@ -68,7 +68,8 @@ export function decode(entry: string, fields: readonly string[], deliveries: num
     )
   }
   const timestamp = body?.timestamp_producer
-  if (typeof timestamp !== 'number' || !Number.isFinite(timestamp)) {
+  // Written into a line as it is: an exponent or a sign would not be read back.
+  if (typeof timestamp !== 'number' || !/^\d+(\.\d+)?$/.test(String(timestamp))) {
     throw new Poison('no timestamp', `timestamp_producer is ${JSON.stringify(timestamp)}, not a number`)
   }
   const message = {

@@ -1,6 +1,6 @@
 import { appendFile, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import type { Redis } from 'ioredis'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { type Bench, bench, done, settle, useRedis } from '../tests/redis.ts'
 import { OutputWriter } from './output.ts'
 import { OutputDamaged, OutputFile } from './output-file.ts'
@@ -24,8 +24,11 @@ async function committed(b: Bench, ...sizes: number[]) {
 const linesOf = (entries: string[]) => entries.map(entry => `line of ${entry}\n`).join('')
 const chunks = (b: Bench) => b.redis.xlen(b.keys.output('a'))
 /** Another writer of the same file, as a peer or a later session has it. */
-const writerOf = (b: Bench, session: Session, redis: Redis = session.logs) =>
-  new OutputWriter(redis, b.keys, session.run as RunFolder, 'a')
+function writerOf(b: Bench, session: Session, redis: Redis = session.logs): OutputWriter {
+  const writer = new OutputWriter(redis, b.keys, session.run as RunFolder, 'a')
+  onTestFinished(() => writer.close())
+  return writer
+}
 async function more(b: Bench, session: Session): Promise<string[]> {
   const entries = await b.fill(1)
   await b.receive('a', 1)
@@ -34,7 +37,11 @@ async function more(b: Bench, session: Session): Promise<string[]> {
 }
 
 /** A connection that calls `before` ahead of the nth look at the log, or `after` behind it. */
-function intercept(redis: Redis, nth: number, { before, after }: { before?: () => unknown; after?: () => unknown }): Redis {
+function intercept(
+  redis: Redis,
+  nth: number,
+  { before, after }: { before?: () => unknown; after?: () => unknown },
+): Redis {
   let looks = 0
   return new Proxy(redis, {
     get(target, name) {
@@ -124,7 +131,18 @@ test('a lost reply to the forgetting does no harm', async () => {
 test('two writers at once, and one that was paused with old bytes in hand, write one file', async () => {
   const b = await bench(on)
   const { entries, session, writer } = await committed(b, ...Array(40).fill(1))
-  const paused = writerOf(b, session, intercept(session.logs, 1, { after: () => writer.flush().then(() => more(b, session)).then(found => entries.push(...found)).then(() => writer.flush()) }))
+  const paused = writerOf(
+    b,
+    session,
+    intercept(session.logs, 1, {
+      after: () =>
+        writer
+          .flush()
+          .then(() => more(b, session))
+          .then(found => entries.push(...found))
+          .then(() => writer.flush()),
+    }),
+  )
   await Promise.all([paused.flush(), writerOf(b, session).flush()])
   expect([await b.file('a'), await chunks(b)]).toEqual([linesOf(entries), 0])
 })
@@ -163,7 +181,7 @@ test('a file that is missing, or was cut short, is not continued', async () => {
     await writer.flush()
     await writer.close()
     await damage(path)
-    const damaged = { name: 'Error', kind, path }
+    const damaged = { kind, path }
     await expect(writer.flush()).rejects.toMatchObject(damaged) // with nothing to write
     await more(b, session)
     await expect(writer.flush()).rejects.toMatchObject(damaged) // with something to write
@@ -280,5 +298,6 @@ test('damage names the file, both sizes, and what to do', async () => {
   const error = await writer.flush().catch(found => found)
   expect(error).toBeInstanceOf(OutputDamaged)
   expect(error).toMatchObject({ kind: 'short', size: 5 })
-  for (const part of [path, '5 bytes', `expected ${error.expected}`, '--fresh']) expect(error.message).toContain(part)
+  for (const part of [path, '5 bytes', `expected ${error.expected}`, '--fresh'])
+    expect(error.message).toContain(part)
 })

@@ -14,7 +14,12 @@ const on = useRedis()
 /** What a session has been given so far. The test settles it. */
 function reading(session: Session) {
   const batches: Delivery[][] = []
-  const state = { batches, completed: false, error: undefined as unknown, ids: () => batches.flat().map(one => one.entry) }
+  const state = {
+    batches,
+    completed: false,
+    error: undefined as unknown,
+    ids: () => batches.flat().map(one => one.entry),
+  }
   const subscription = read(session).subscribe({
     next: batch => batches.push(batch),
     complete: () => (state.completed = true),
@@ -38,7 +43,9 @@ test('new entries arrive in order, decoded, as their first delivery', async () =
   const found = reading(await b.open('a'))
   await until(() => found.ids().length === 3, 'three entries')
   expect(found.ids()).toEqual(entries)
-  expect(found.batches.flat().map(({ message }) => message)).toMatchObject([1, 2, 3].map(n => ({ package: n, deliveries: 1 })))
+  expect(found.batches.flat().map(({ message }) => message)).toMatchObject(
+    [1, 2, 3].map(n => ({ package: n, deliveries: 1 })),
+  )
   expect(b.of('delivered')).toMatchObject([{ count: 3, again: false }])
 })
 
@@ -79,7 +86,12 @@ test('when small entries are followed by large ones, the bytes allowed hold at o
   await b.fill(60, 'x'.repeat(1024 * 1024))
   const most = 4 * 1024 * 1024
   const session = await b.open('a', { maxHeldBytes: most })
-  const run = read(session).pipe(handle(() => {}, { consumer: 'a', concurrency: 1, timeout: 0, signal: session.lost.signal }), commit(session)).subscribe()
+  const run = read(session)
+    .pipe(
+      handle(() => {}, { consumer: 'a', concurrency: 1, timeout: 0, signal: session.lost.signal }),
+      commit(session),
+    )
+    .subscribe()
   onTestFinished(() => run.unsubscribe())
   await until(async () => (await b.count('done:a')) === 3060, 'all are done')
   expect(Math.max(...b.of('delivered').map(({ bytes }) => bytes))).toBeLessThanOrEqual(2 * most)
@@ -92,7 +104,9 @@ test('what is pending for the consumer from before is read again, with its deliv
   await b.receive('a', 3)
   const found = reading(await b.open('a'))
   await until(() => found.ids().length === 3, 'the three again')
-  expect(found.batches.flat().map(({ message }) => message)).toMatchObject(entries.map(entry => ({ entry, deliveries: 2 })))
+  expect(found.batches.flat().map(({ message }) => message)).toMatchObject(
+    entries.map(entry => ({ entry, deliveries: 2 })),
+  )
   expect((await b.pending()).map(([, , deliveries]) => deliveries)).toEqual([2, 2, 2])
   expect(b.of('delivered')).toMatchObject([{ count: 3, again: true }])
 })
@@ -277,7 +291,7 @@ test('whatever an entry holds, reading goes on, and poison can be settled', asyn
   expect(await b.dead()).toHaveLength(variants.length)
 })
 
-test('an entry of one\'s own whose body was deleted goes to the dead letters and is counted as lost', async () => {
+test("an entry of one's own whose body was deleted goes to the dead letters and is counted as lost", async () => {
   const b = await bench(on)
   const entries = await b.fill(3)
   await b.open('a')
@@ -286,7 +300,9 @@ test('an entry of one\'s own whose body was deleted goes to the dead letters and
   const found = reading(await b.open('a'))
   await until(() => found.ids().length === 2, 'the others')
   expect(found.ids()).toEqual([entries[0], entries[2]])
-  expect(await b.dead()).toEqual([{ reason: 'payload missing', entry: entries[1], consumer: 'a', deliveries: '1' }])
+  expect(await b.dead()).toEqual([
+    { reason: 'payload missing', entry: entries[1], consumer: 'a', deliveries: '1' },
+  ])
   expect(await b.count('lost')).toBe(1)
 })
 
@@ -313,7 +329,11 @@ test('a stream that is gone, or a connection that is cut, errors at once', async
   const session = await c.open('a')
   const cut = reading(session)
   await c.redis.client('KILL', 'ID', await session.redis.client('ID'))
-  await c.redis.client('KILL', 'ADDR', `${session.reader.stream.localAddress}:${session.reader.stream.localPort}`)
+  await c.redis.client(
+    'KILL',
+    'ADDR',
+    `${session.reader.stream.localAddress}:${session.reader.stream.localPort}`,
+  )
   await until(() => cut.error, 'an error')
   expect(cut.error).toMatchObject({ name: 'ConnectionLost' })
 })

@@ -34,12 +34,10 @@ async function* readNew(session: Session): AsyncGenerator<Delivery[]> {
   const { keys, consumer, settings } = session.options
   const { held, reader } = session
   const patience = settings.block + (settings.deadline || DEADLINE)
-  // How many entries fit the bytes that may be held is known only from those that came: start small.
-  let largest = settings.maxHeldBytes / 16
   while (!session.stopping) {
     await held.until(() => held.room > 0 || session.stopping)
     if (session.stopping) return
-    const count = Math.max(1, Math.min(settings.batch, held.room, Math.floor(held.roomBytes / largest)))
+    const count = held.ask(settings.batch)
     const reply = (await within(
       patience,
       answer(
@@ -60,13 +58,11 @@ async function* readNew(session: Session): AsyncGenerator<Delivery[]> {
     )) as [stream: string, entries: Entry[]][] | null
     const entries = reply?.[0]?.[1]
     if (!entries) continue
-    largest /= 2
     let bytes = 0
     const batch: Delivery[] = []
     for (const [id, fields] of entries) {
       if (held.has(id)) continue
       const size = sizeOf(fields)
-      if (size > largest) largest = size
       bytes += size
       batch.push(deliver(session, id, fields, 1, size))
     }
@@ -93,11 +89,14 @@ async function* readPending(session: Session): AsyncGenerator<Delivery[]> {
       const last = rows.at(-1)
       if (!last) break
       from = `(${last[0]}`
-      for (const part of parts(rows.filter(([id]) => !held.has(id)))) {
-        await held.until(() => held.room >= part.length || held.size === 0 || session.stopping)
+      const rest = rows.filter(([id]) => !held.has(id))
+      while (rest.length > 0) {
+        await held.until(() => held.room > 0 || session.stopping)
         if (session.stopping) return
-        const suspect = part[0]?.[3] !== 1
-        const exhausted = suspect && (part[0]?.[3] ?? 0) >= settings.maxDeliveries
+        const suspect = (rest[0]?.[3] ?? 0) > 1
+        const alike = suspect ? 1 : rest.findIndex(([, , , deliveries]) => deliveries > 1)
+        const part = rest.splice(0, Math.min(held.ask(PAGE), alike < 0 ? rest.length : alike))
+        const exhausted = (part[0]?.[3] ?? 0) >= settings.maxDeliveries
         const batch = exhausted ? giveUp(session, part) : await handOver(session, part)
         if (batch.length === 0) continue
         yield batch
@@ -105,13 +104,6 @@ async function* readPending(session: Session): AsyncGenerator<Delivery[]> {
       }
     }
   }
-}
-
-/** Splits rows into those delivered once, in one part, and each of the others. */
-function parts(rows: Pending[]): Pending[][] {
-  const once = rows.filter(([, , , deliveries]) => deliveries === 1)
-  const again = rows.filter(([, , , deliveries]) => deliveries > 1)
-  return [...(once.length ? [once] : []), ...again.map(row => [row])]
 }
 
 async function handOver(session: Session, rows: Pending[]): Promise<Delivery[]> {

@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process'
 import { appendFileSync, rmSync, truncateSync } from 'node:fs'
-import { mkdir, rename, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { emptyDir, line, lines, outputDir, range } from './fixtures.ts'
@@ -253,16 +254,16 @@ describe('a changed line', () => {
 })
 
 test('every byte of a line counts', async () => {
-  const good = line('b-1', 123, '17.5')
+  const good = line('b-1', 123, 17)
   const places = range(0, good.length - 2)
   const changed = places.flatMap(i => [
     `${good.slice(0, i)}~${good.slice(i + 1)}`,
     `${good.slice(0, i)}~${good.slice(i)}`,
-    // Digits may go: one is left of each number.
+    // A digit of a number may go, as another is left.
     ...(/[0-9]/.test(good[i] ?? '') && good[i - 1] !== '-' ? [] : [good.slice(0, i) + good.slice(i + 1)]),
   ])
   const report = await validate({ outputDir: await outputDir({ 'b-1': changed.join('') + good }) })
-  expect(report.totals).toMatchObject({ unreadable: changed.length - 0, processed: 1 })
+  expect(report.totals).toMatchObject({ unreadable: changed.length, processed: 1 })
 })
 
 describe('a file cut off', () => {
@@ -482,10 +483,13 @@ describe('cannot analyse', () => {
     expect(await reasonFor(dir)).toBe('unreadable-file')
   })
 
-  test('a directory in place of a file', async () => {
+  test('a directory or a named pipe in place of a file', async () => {
     const dir = await outputDir(VALID)
-    await mkdir(join(dir, 'consumer_d.txt'))
-    expect(await reasonFor(dir)).toBe('unreadable-file')
+    execFileSync('mkfifo', [join(dir, 'consumer_d.txt')])
+    await expect(validate({ outputDir: dir })).rejects.toThrow('consumer_d.txt is not a regular file')
+    await rm(join(dir, 'consumer_d.txt'))
+    await mkdir(join(dir, 'consumer_e.txt'))
+    await expect(validate({ outputDir: dir })).rejects.toThrow('consumer_e.txt is not a regular file')
   })
 
   test.each([
