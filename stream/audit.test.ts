@@ -5,6 +5,7 @@ import { type Bench, bench, done, ownRedis, settle, tempDir, until, useRedis } f
 import { audit } from './audit.ts'
 import { connect } from './connection.ts'
 import { flush } from './flush.ts'
+import { OutputDamaged } from './output-file.ts'
 import { runFolder } from './run-folder.ts'
 
 const on = useRedis()
@@ -136,7 +137,7 @@ test('a process that still writes to the file from before the cut writes to the 
   await audit(b.redis, b.keys, run, await runId(b), b.events)
   expect((await stat(run.file('a'))).ino).not.toBe(fileBefore)
   expect((await stat(b.of('outputCut')[0]?.kept as string)).ino).toBe(fileBefore)
-  await expect(session.writer?.flush()).rejects.toThrow('replaced')
+  await expect(session.writer?.flush()).rejects.toThrow(OutputDamaged)
   expect(await b.file('a')).toBe(linesOf(entries))
 })
 

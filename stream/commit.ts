@@ -59,7 +59,17 @@ async function settle(session: Session, batch: Outcome[]): Promise<Settled> {
     const [end, fenced, acknowledged] = await script.run(
       session.redis,
       [keys.stream, keys.sessions, keys.counts, keys.dead, keys.files, keys.output(consumer)],
-      [keys.group, consumer, session.token, lines, entries.length, ...entries, ...others],
+      [
+        keys.group,
+        consumer,
+        session.token,
+        lines,
+        entries.length,
+        entries[0] as string,
+        entries.at(-1) as string,
+        entries.join(' '),
+        ...others,
+      ],
     )
     if (session.writer) session.committed = end
     for (const entry of entries) session.held.settle(entry)

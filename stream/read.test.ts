@@ -66,18 +66,20 @@ test('reading is pulled: no more is received than may be held, until something i
 
 test('entries of a megabyte are held up to the bytes allowed, and at least one', async () => {
   const b = await bench(on)
-  for (let i = 0; i < 12; i++) await b.fill(1, 'x'.repeat(1024 * 1024))
+  for (let i = 0; i < 40; i++) await b.fill(1, 'x'.repeat(1024 * 1024))
   const most = 3 * 1024 * 1024
   const session = await b.open('a', { maxHeldBytes: most })
   const found = reading(session)
   let settled = 0
-  while (settled < 12) {
+  while (settled < 40) {
     await until(() => found.ids().length > settled, 'more entries')
     const now = found.ids()
     await settle(session, done(now.slice(settled)))
     settled = now.length
   }
-  for (const { bytes } of b.of('delivered')) expect(bytes).toBeLessThanOrEqual(most + 1024 * 1024 + 100)
+  // Before the first of them came, their size was not known.
+  for (const { bytes } of b.of('delivered').slice(1))
+    expect(bytes).toBeLessThanOrEqual(most + 1024 * 1024 + 100)
 })
 
 test('when small entries are followed by large ones, the bytes allowed hold at once', async () => {

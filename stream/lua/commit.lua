@@ -9,7 +9,8 @@
 --
 -- KEYS  1 stream  2 sessions  3 counts  4 dead letters  5 files  6 output log
 -- ARGV  1 group  2 consumer  3 token  4 the lines of the done entries, in order, each ended by a newline,
---       or '' when no file is written  5 number of entries n, 1 to 1000  then n entry ids, ascending
+--       or '' when no file is written  5 number of entries n, 1 to 1000  6 first and 7 last of their ids
+--       8 all ids, ascending, separated by spaces (one string: 500 arguments cost more than the commit)
 --       then, for each entry that is not done: its index from 1, 'dead', reason, detail
 -- Reply {end of the output, fenced, acknowledged}
 -- Errors FENCED  the session was ended: nothing was settled
@@ -28,58 +29,64 @@ if redis.call('HGET', sessions, me) ~= ARGV[3] then
   return redis.error_reply('FENCED ' .. me)
 end
 
-local mine, from, to = {}, ARGV[6], ARGV[5 + n]
-repeat
-  local rows = redis.call('XPENDING', stream, group, from, to, 1000, me)
-  for i = 1, #rows do mine[rows[i][1]] = rows[i][4] end
-  if #rows == 1000 then from = '(' .. rows[1000][1] end
-until #rows < 1000
+local other = {} -- index of an entry that is not done -> where its outcome starts in ARGV
+for i = 9, #ARGV, 4 do other[tonumber(ARGV[i])] = i end
 
-local other = {}
-for i = 6 + n, #ARGV, 4 do other[tonumber(ARGV[i])] = i end
-
-local ack, kept, fenced = {}, {}, 0
-for i = 1, n do
-  local id = ARGV[5 + i]
-  local deliveries = mine[id]
-  if not deliveries then
-    fenced = fenced + 1
-  else
-    mine[id] = nil -- the same entry a second time in one batch is fenced
-    ack[#ack + 1] = id
-    kept[i] = deliveries
-  end
-end
-
-if fenced > 0 then
-  redis.call('HINCRBY', counts, 'fenced', fenced)
-  if lines ~= '' then
-    local i, mine_lines = 0, {}
-    for line in string.gmatch(lines, '[^\n]*\n') do
-      repeat i = i + 1 until not other[i]
-      if kept[i] then mine_lines[#mine_lines + 1] = line end
+-- Nearly always the batch is exactly what is pending for the caller from its first id to its last.
+local rows = redis.call('XPENDING', stream, group, ARGV[6], ARGV[7], n, me)
+local ack, fenced = {}, 0
+for i = 1, #rows do ack[i] = rows[i][1] end
+local all_mine = table.concat(ack, ' ') == ARGV[8]
+local settled = {} -- index -> id of those with an outcome other than done
+if all_mine then
+  for i in pairs(other) do settled[i] = ack[i] end
+else
+  local mine, from = {}, ARGV[6]
+  repeat
+    rows = redis.call('XPENDING', stream, group, from, ARGV[7], 1000, me)
+    for i = 1, #rows do mine[rows[i][1]] = true end
+    if #rows == 1000 then from = '(' .. rows[1000][1] end
+  until #rows < 1000
+  local i, kept = 0, {}
+  ack = {}
+  for id in string.gmatch(ARGV[8], '%S+') do
+    i = i + 1
+    if mine[id] then
+      mine[id] = nil -- the same entry a second time in one batch is fenced
+      ack[#ack + 1] = id
+      kept[i] = true
+      if other[i] then settled[i] = id end
     end
-    lines = table.concat(mine_lines)
+  end
+  fenced = n - #ack
+  if fenced > 0 then redis.call('HINCRBY', counts, 'fenced', fenced) end
+  if fenced > 0 and lines ~= '' then
+    local at, kept_lines = 0, {}
+    for line in string.gmatch(lines, '[^\n]*\n') do
+      repeat at = at + 1 until not other[at]
+      if kept[at] then kept_lines[#kept_lines + 1] = line end
+    end
+    lines = table.concat(kept_lines)
   end
 end
-if #ack == 0 then return { tonumber(redis.call('HGET', files, me) or '0'), fenced, 0 } end
+local to_end = tonumber(redis.call('HGET', files, me) or '0')
+if #ack == 0 then return { to_end, fenced, 0 } end
 
 -- What can refuse comes first (XADD with an id below the log's last): nothing is settled then.
-local to_end = tonumber(redis.call('HGET', files, me) or '0') + #lines
 if #lines > 0 then
+  to_end = to_end + #lines
   redis.call('XADD', output, string.format('%d-%d', to_end, #lines), 'lines', lines)
   redis.call('HSET', files, me, string.format('%d', to_end))
 end
 local died = 0
-for i, at in pairs(other) do
-  if kept[i] then
-    local id = ARGV[5 + i]
-    local entry = redis.call('XRANGE', stream, id, id)[1]
-    local fields = entry and entry[2] or {}
-    redis.call('XADD', dead, '*', 'reason', ARGV[at + 2], 'detail', ARGV[at + 3], 'entry', id, 'consumer', me,
-      'deliveries', kept[i], unpack(fields, 1, math.min(#fields, 2000))) -- unpack takes 8,000 at most
-    died = died + 1
-  end
+for i, id in pairs(settled) do
+  local at = other[i]
+  local entry = redis.call('XRANGE', stream, id, id)[1]
+  local deliveries = redis.call('XPENDING', stream, group, id, id, 1, me)[1][4]
+  local fields = entry and entry[2] or {}
+  redis.call('XADD', dead, '*', 'reason', ARGV[at + 2], 'detail', ARGV[at + 3], 'entry', id, 'consumer', me,
+    'deliveries', deliveries, unpack(fields, 1, math.min(#fields, 2000))) -- unpack takes 8,000 at most
+  died = died + 1
 end
 redis.call('XACK', stream, group, unpack(ack))
 if died > 0 then redis.call('HINCRBY', counts, 'dead', died) end
