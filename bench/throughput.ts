@@ -51,7 +51,7 @@ export async function consumeRound(
         }),
   )
   try {
-    await until(async () => ((await redis.xinfo('CONSUMERS', STREAM, group)) as unknown[]).length === count)
+    await until(async () => (await readers(redis)) === count)
     await redis.call('XGROUP', 'SETID', STREAM, group, '0', 'ENTRIESREAD', '0')
     let started = 0
     await until(async () => {
@@ -98,6 +98,12 @@ export async function produceRound(
 }
 
 export const consumeStream = STREAM
+
+/** Connections that wait in XREADGROUP. */
+async function readers(redis: Redis): Promise<number> {
+  return ((await redis.client('LIST')) as string).split('\n').filter(line => / cmd=xreadgroup /.test(line))
+    .length
+}
 
 /** Entries delivered to a group and acknowledged. */
 async function settledBy(redis: Redis, group: string): Promise<number> {

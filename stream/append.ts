@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { concatMap, defer, finalize, type OperatorFunction } from 'rxjs'
 import { backoff } from './backoff.ts'
-import { connect, isPassing, RedisError } from './connection.ts'
+import { ConnectionLost, connect, isPassing, RedisError } from './connection.ts'
 import type { Events } from './events.ts'
 import type { Keys } from './keys.ts'
 import { openStream, refusal } from './open.ts'
@@ -82,6 +82,7 @@ export class Lane {
   private last: Promise<unknown> = Promise.resolve()
   private redis: Redis | undefined
   private epoch = ''
+  private closed = false
 
   constructor(private readonly options: AppendOptions) {}
 
@@ -113,7 +114,8 @@ export class Lane {
         if (count > 0) events?.next({ type: 'appended', first, count, ms: performance.now() - asked })
         return { epoch: this.epoch, first, count }
       } catch (error) {
-        this.close()
+        this.disconnect()
+        if (this.closed) throw new OutcomeUnknown('closed meanwhile', { cause: error })
         const renewed = error instanceof RedisError && error.code === 'EPOCH'
         if (!renewed && !isPassing(error)) throw refusal(error)
         if (signal?.aborted) throw new OutcomeUnknown((error as Error).message, { cause: error })
@@ -122,11 +124,18 @@ export class Lane {
         const retryIn = backoff(attempt)
         events?.next({ type: 'restarting', error: error as Error, retryIn })
         await sleep(retryIn, undefined, { signal }).catch(() => {})
+        if (this.closed) throw new OutcomeUnknown('closed meanwhile', { cause: error })
       }
     }
   }
 
+  /** Lets go of the connection; a request in flight rejects with {@link OutcomeUnknown}. */
   close(): void {
+    this.closed = true
+    this.disconnect()
+  }
+
+  private disconnect(): void {
     this.redis?.disconnect()
     this.redis = undefined
   }
@@ -136,6 +145,7 @@ export class Lane {
     const redis = await connect(url, 'conveyor-append', deadline)
     try {
       const opened = await openStream(redis, keys, groups)
+      if (this.closed) throw new ConnectionLost('closed meanwhile')
       if (opened.epoch !== this.epoch) events?.next({ type: 'opened', ...opened })
       this.epoch = opened.epoch
       redis.on('close', () => {

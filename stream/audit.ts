@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { copyFile, link, mkdir, open, readdir, rename, stat, truncate, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -48,7 +49,8 @@ async function cutBack(folder: string, name: string, length: number, serverRun: 
   const rollback = join(folder, 'rollback')
   const decided = join(rollback, `${serverRun}-agreed-${name}`)
   const kept = join(rollback, `${serverRun}-longer-${name}`)
-  const own = join(rollback, `${serverRun}-${process.pid}-${name}`)
+  // Process ids repeat: in every container, and for consumers of one process.
+  const own = join(rollback, `${serverRun}-${randomBytes(6).toString('hex')}-${name}`)
   await mkdir(rollback, { recursive: true })
 
   await copyFile(path, own, constants.COPYFILE_FICLONE)

@@ -8,6 +8,9 @@ type Hash = string[] // name, value, name, value, …
 const script = new Script<[sessions: Hash, beats: Hash, owners: [name: string, pending: string][]]>('beat')
 const takeScript = new Script<[claimed: number, lost: number, ended: number]>('take')
 
+/** After 2^6 times the silence of death (about a minute by default) an entry is claimed however often it was delivered. */
+const MOST_DOUBLINGS = 6
+
 /** Token of a session that has ended. */
 const ENDED = '-'
 
@@ -82,7 +85,8 @@ class Watch {
     if (!ended && silent < deathBeats) return
     if (pending > 0 || !ended) {
       // After deathBeats * 2^n silent beats, those delivered up to n + 1 times.
-      const deliveries = ended ? Number.MAX_SAFE_INTEGER : 1 + Math.floor(Math.log2(silent / deathBeats))
+      const doublings = Math.floor(Math.log2(silent / deathBeats))
+      const deliveries = ended || doublings >= MOST_DOUBLINGS ? Number.MAX_SAFE_INTEGER : 1 + doublings
       await this.take(peer, token, counter, deliveries)
     } else if (!this.flushing.has(peer)) {
       this.flushing.add(peer)

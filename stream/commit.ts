@@ -17,7 +17,7 @@ export interface Settled {
 const MAX_ENTRIES = 1000
 const MAX_BYTES = 1024 * 1024
 
-const script = new Script<[end: number, fenced: number, acknowledged: number]>('commit')
+const script = new Script<[end: number, fenced: number, done: number, died: string[]]>('commit')
 
 /**
  * Settles outcomes, one commit at a time: what arrives while one is under way goes into the next.
@@ -56,7 +56,7 @@ async function settle(session: Session, batch: Outcome[]): Promise<Settled> {
     else if (session.writer) lines += `${outcome.line}\n`
   }
   try {
-    const [end, fenced, acknowledged] = await script.run(
+    const [end, fenced, done, died] = await script.run(
       session.redis,
       [keys.stream, keys.sessions, keys.counts, keys.dead, keys.files, keys.output(consumer)],
       [
@@ -74,11 +74,10 @@ async function settle(session: Session, batch: Outcome[]): Promise<Settled> {
     if (session.writer) session.committed = end
     for (const entry of entries) session.held.settle(entry)
     session.held.changed()
-    const dead = others.length / 4
-    const done = acknowledged - dead
+    const dead = died.length
     events.next({ type: 'committed', done, dead, fenced, end, ms: performance.now() - asked })
     if (fenced > 0) events.next({ type: 'fenced', count: fenced })
-    if (dead > 0) reportDead(session, batch)
+    if (dead > 0) reportDead(session, batch, new Set(died))
     return { done, dead, fenced }
   } catch (error) {
     if (error instanceof RedisError && error.code === 'FENCED')
@@ -87,9 +86,9 @@ async function settle(session: Session, batch: Outcome[]): Promise<Settled> {
   }
 }
 
-function reportDead({ options: { events } }: Session, batch: Outcome[]): void {
+function reportDead({ options: { events } }: Session, batch: Outcome[], died: Set<string>): void {
   for (const outcome of batch) {
-    if (outcome.kind !== 'dead') continue
+    if (outcome.kind !== 'dead' || !died.has(outcome.entry)) continue
     const { entry, reason, detail } = outcome
     events.next({ type: 'dead', entry, reason, detail, ...(outcome.package && { package: outcome.package }) })
   }
@@ -100,7 +99,7 @@ function fitting(outcomes: Outcome[]): number {
   let bytes = 0
   for (let i = 0; i < outcomes.length; i++) {
     const outcome = outcomes[i] as Outcome
-    bytes += outcome.kind === 'done' ? outcome.line.length : outcome.detail.length
+    bytes += 1 + Buffer.byteLength(outcome.kind === 'done' ? outcome.line : outcome.detail)
     if (i === MAX_ENTRIES || (bytes > MAX_BYTES && i > 0)) return i
   }
   return outcomes.length

@@ -24,7 +24,7 @@ export const DEADLINE = 5000
 /**
  * Opens one connection that never acts by itself: no reconnecting, no queue while offline, nothing sent
  * twice, and a deadline on every command. Who loses it opens another and derives its state from Redis.
- * Rejects with {@link ConnectionLost}.
+ * Rejects with {@link ConnectionLost}, or {@link RedisError} when the password is refused.
  *
  * @param url `redis://[user:password@]host:port[/db]` or `rediss://`
  * @param name shown by CLIENT LIST
@@ -52,6 +52,8 @@ export async function connect(url: string, name: string, deadline = DEADLINE): P
     await within(deadline || DEADLINE, alive, 'no answer to PING')
   } catch (error) {
     redis.disconnect()
+    for (const found of [cause, error].map(plainError))
+      if (found instanceof RedisError && REFUSED.has(found.code)) throw found
     const { host, port } = redis.options
     throw new ConnectionLost(`Redis at ${host}:${port}: ${(cause ?? (error as Error)).message}`)
   }
@@ -65,6 +67,9 @@ export function within<T>(ms: number, promise: Promise<T>, what: string): Promis
     promise.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 }
+
+/** What Redis answers to a wrong or missing password: waiting does not mend that. */
+const REFUSED = new Set(['WRONGPASS', 'NOAUTH', 'NOPERM'])
 
 /** What Redis answers while it cannot serve for reasons of its own, and which pass. */
 const PASSING = new Set([

@@ -2,6 +2,7 @@ import {
   concat,
   defer,
   finalize,
+  from,
   fromEvent,
   ignoreElements,
   merge,
@@ -44,7 +45,10 @@ export interface ConsumeOptions extends SessionOptions {
 export function consume(options: ConsumeOptions): Observable<Settled> {
   const { events, stop } = options
   let previous: string | undefined
-  return defer(() => openSession(options, previous)).pipe(
+  if (!options.groups.includes(options.keys.group)) {
+    return throwError(() => new Error(`group ${options.keys.group} is not among the groups of the stream`))
+  }
+  return defer(() => opening(options, previous)).pipe(
     switchMap(session => {
       previous = session.token
       return run(session, options.handler)
@@ -61,6 +65,23 @@ export function consume(options: ConsumeOptions): Observable<Settled> {
   )
 }
 
+/** Opens a session; unsubscribing calls it off. */
+function opening(options: SessionOptions, previous: string | undefined): Observable<Session> {
+  const off = new AbortController()
+  const session = openSession(options, previous, off.signal)
+  let given = false
+  return from(session).pipe(
+    tap(() => {
+      given = true
+    }),
+    finalize(() => {
+      if (given) return
+      off.abort()
+      session.then(late => late.dispose()).catch(() => {})
+    }),
+  )
+}
+
 /** One session, from its first beat until it is closed or lost. */
 function run(session: Session, handler: Handler): Observable<Settled> {
   const { consumer, settings } = session.options
@@ -72,11 +93,12 @@ function run(session: Session, handler: Handler): Observable<Settled> {
   )
   const finish = defer(async () => {
     await session.held.until(() => session.unflushed === 0)
+    finished.next() // no beat may come after the end of the session
     await session.close()
   }).pipe(ignoreElements())
   return merge(
     merge(beat(session), writeOutput(session)).pipe(takeUntil(finished)),
-    concat(work, finish).pipe(tap({ complete: () => finished.next() })),
+    concat(work, finish),
   ).pipe(finalize(() => session.dispose()))
 }
 

@@ -1,6 +1,9 @@
 import type { Redis } from 'ioredis'
 import { answer } from './connection.ts'
 import type { Keys } from './keys.ts'
+import { Script } from './scripts.ts'
+
+const script = new Script<number>('forget')
 
 /**
  * Ends the stream's present life: deletes the stream and everything kept about it in Redis, so that the
@@ -8,8 +11,8 @@ import type { Keys } from './keys.ts'
  * files stay where they are. What was not yet handled is gone: flush first, and say what is abandoned.
  */
 export async function forget(redis: Redis, keys: Keys): Promise<void> {
-  // The head and the stream go first and together: what is left over belongs to no life and is harmless.
-  const found = [keys.stream, keys.head, keys.sessions]
-  for await (const page of redis.scanStream({ match: `{${keys.stream}}:*`, count: 1000 })) found.push(...page)
-  await answer(redis.unlink(...new Set(found)))
+  await script.run(redis, [keys.stream, keys.head, keys.dead], [keys.group])
+  // Lanes of this life say nothing in the next; they only take room until they expire.
+  for await (const page of redis.scanStream({ match: `{${keys.stream}}:lane:*`, count: 1000 }))
+    if (page.length > 0) await answer(redis.unlink(...(page as string[])))
 }

@@ -131,7 +131,9 @@ function call(handler: Handler, message: Message, options: HandleOptions): unkno
 
 /** The context of one call. Its signal is made only if the handler asks for it. */
 class Call implements HandlerContext {
+  private both: AbortSignal | undefined
   private controller: AbortController | undefined
+  private reason: Error | undefined
   constructor(private readonly options: HandleOptions) {}
 
   get consumer(): string {
@@ -139,11 +141,16 @@ class Call implements HandlerContext {
   }
 
   get signal(): AbortSignal {
-    this.controller ??= new AbortController()
-    return AbortSignal.any([this.options.signal, this.controller.signal])
+    if (!this.both) {
+      this.controller = new AbortController()
+      if (this.reason) this.controller.abort(this.reason)
+      this.both = AbortSignal.any([this.options.signal, this.controller.signal])
+    }
+    return this.both
   }
 
   abort(reason: Error): void {
+    this.reason = reason
     this.controller?.abort(reason)
   }
 }
@@ -165,8 +172,16 @@ function failed(message: Message, error: unknown): Outcome {
   const { entry, package: number } = message
   if (error instanceof Poison)
     return { entry, kind: 'dead', reason: error.reason, detail: error.detail, package: number }
-  const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
-  return { entry, kind: 'dead', reason: 'handler failed', detail, package: number }
+  return { entry, kind: 'dead', reason: 'handler failed', detail: textOf(error), package: number }
+}
+
+/** What was thrown, as a text. Anything can be thrown, also what has none. */
+function textOf(thrown: unknown): string {
+  try {
+    return thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)
+  } catch {
+    return 'something that has no text'
+  }
 }
 
 /** Counts calls that run at the same time, across batches. */

@@ -32,6 +32,10 @@ export class Held {
     return Math.max(0, this.maxEntries - this.entries.size)
   }
 
+  get roomBytes(): number {
+    return Math.max(0, this.maxBytes - this.bytes)
+  }
+
   /** How many entries to ask for, `most` at most: as many as probably fit, and one at least. */
   ask(most: number): number {
     const fitting = Math.floor((this.maxBytes - this.bytes) / this.largest)

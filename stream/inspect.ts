@@ -95,7 +95,7 @@ export async function inspect(redis: Redis, keys: Keys): Promise<StreamState> {
       .filter(name => name.startsWith('group:'))
       .map(name => name.slice('group:'.length)),
     group: group.size > 0,
-    lag: lagOf(ahead, sequence),
+    lag: lagOf(ahead, sequence, Number(group.get('lag') ?? reply[1])),
     pending,
     ...(reply[4] && { oldestPending: Math.max(0, reply[12] - Number(reply[4].split('-')[0])) }),
     deadLetters: reply[10],
@@ -110,8 +110,11 @@ export async function inspect(redis: Redis, keys: Keys): Promise<StreamState> {
   }
 }
 
+/** How many undelivered entries the script shows. */
+const AHEAD = 5
+
 /** Redis' own `lag` is unknown after XDEL and wrong after a trim; the numbers in the entries are neither. */
-function lagOf(ahead: Entry[], sequence: number): number {
+function lagOf(ahead: Entry[], sequence: number, otherwise: number): number {
   for (const [index, [id, fields]] of ahead.entries()) {
     try {
       return sequence - decode(id, fields, 0).package + 1 + index
@@ -119,7 +122,7 @@ function lagOf(ahead: Entry[], sequence: number): number {
       if (!(error instanceof Poison)) throw error
     }
   }
-  return ahead.length
+  return ahead.length < AHEAD ? ahead.length : otherwise // nothing but poison is in sight
 }
 
 function consumersOf(reply: Awaited<ReturnType<typeof script.run>>): ConsumerState[] {

@@ -62,15 +62,12 @@ export function decode(entry: string, fields: readonly string[], deliveries: num
   }
   const number = body?.payload?.package
   if (!Number.isSafeInteger(number) || (number as number) < 1) {
-    throw new Poison(
-      'no package number',
-      `payload.package is ${JSON.stringify(number)}, not an integer from 1`,
-    )
+    throw new Poison('no package number', `payload.package is ${shown(number)}, not an integer from 1`)
   }
   const timestamp = body?.timestamp_producer
   // Written into a line as it is: an exponent or a sign would not be read back.
   if (typeof timestamp !== 'number' || !/^\d+(\.\d+)?$/.test(String(timestamp))) {
-    throw new Poison('no timestamp', `timestamp_producer is ${JSON.stringify(timestamp)}, not a number`)
+    throw new Poison('no timestamp', `timestamp_producer is ${shown(timestamp)}, not a number`)
   }
   const message = {
     entry,
@@ -81,4 +78,11 @@ export function decode(entry: string, fields: readonly string[], deliveries: num
   }
   if (traceparent === undefined) return message
   return tracestate === undefined ? { ...message, traceparent } : { ...message, traceparent, tracestate }
+}
+
+/** A value as a person may see it. Not what is nested: JSON.parse reads deeper than JSON.stringify writes. */
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return 'an array'
+  if (typeof value === 'object' && value !== null) return 'an object'
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 100)) : String(value)
 }

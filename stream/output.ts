@@ -43,17 +43,18 @@ export class OutputWriter {
         // The size comes first: everything that was in the file by then was in Redis before.
         const size = await this.file?.size()
         const [length, chunks] = await this.next(written)
+        const { start, bytes } = join(chunks, length, this.run.file(this.consumer))
+        if (!this.file || size === undefined) {
+          if (length === 0) return 0
+          this.file = await OutputFile.open(this.run, this.consumer, start)
+          continue // and compare its size with what Redis says then
+        }
+        if (size > length) throw new OutputDamaged('long', this.file.path, size, length)
         if (chunks.length === 0) {
-          if (size !== undefined) await this.verifyIdle(size, length)
-          else if (length > 0) {
-            this.file = await OutputFile.open(this.run, this.consumer, length)
-            continue // and compare its size with what Redis says then
-          }
+          await this.verifyIdle(this.file, length)
           return length
         }
-        const { start, bytes } = join(chunks, this.run.file(this.consumer))
-        this.file ??= await OutputFile.open(this.run, this.consumer, start)
-        await this.verify(this.file, start, bytes, length, size)
+        await this.verify(this.file, start, bytes, size)
         await this.file.write(bytes, start)
         written = this.known = start + bytes.length
         progress?.(bytes.length, written, performance.now() - asked)
@@ -86,28 +87,19 @@ export class OutputWriter {
     )
   }
 
-  private async verify(
-    file: OutputFile,
-    start: number,
-    bytes: Buffer,
-    length: number,
-    size: number | undefined,
-  ) {
-    const now = size ?? (await file.size())
-    if (now > length && size !== undefined) throw new OutputDamaged('long', file.path, now, length)
-    if ((await file.size()) < start) throw new OutputDamaged('short', file.path, now, start)
+  private async verify(file: OutputFile, start: number, bytes: Buffer, size: number) {
+    const now = await file.size() // another writer may have been ahead of the look at Redis
+    if (now < start) throw new OutputDamaged('short', file.path, now, start)
     // Beyond what this writer knows there can only be what another one wrote from the same log.
-    if (this.known === start && now > start) {
-      const there = await file.read(start, Math.min(now - start, bytes.length))
+    if (this.known === start && size > start) {
+      const there = await file.read(start, Math.min(size - start, bytes.length))
       if (!there.equals(bytes.subarray(0, there.length)))
-        throw new OutputDamaged('long', file.path, now, start)
+        throw new OutputDamaged('long', file.path, size, start)
     }
   }
 
   /** With nothing left to write, the file has exactly the length that Redis knows. */
-  private async verifyIdle(size: number, length: number): Promise<void> {
-    const file = this.file as OutputFile
-    if (size > length) throw new OutputDamaged('long', file.path, size, length)
+  private async verifyIdle(file: OutputFile, length: number): Promise<void> {
     const now = await file.size() // another writer may have been ahead of the look before
     if (now < length) throw new OutputDamaged('short', file.path, now, length)
     await file.verifyPath(length)
@@ -116,8 +108,8 @@ export class OutputWriter {
   }
 }
 
-/** Joins chunks that follow each other without a gap. */
-function join(chunks: Chunk[], path: string): { start: number; bytes: Buffer } {
+/** Joins chunks that follow each other without a gap. Without chunks, `start` is where the next one goes. */
+function join(chunks: Chunk[], length: number, path: string): { start: number; bytes: Buffer } {
   let start: number | undefined
   let at = 0
   for (const [id] of chunks) {
@@ -126,5 +118,5 @@ function join(chunks: Chunk[], path: string): { start: number; bytes: Buffer } {
     if (end - length !== at) throw new OutputDamaged('hole', path, at, end - length)
     at = end
   }
-  return { start: start ?? 0, bytes: Buffer.concat(chunks.map(([, [, bytes]]) => bytes)) }
+  return { start: start ?? length, bytes: Buffer.concat(chunks.map(([, [, bytes]]) => bytes)) }
 }

@@ -13,7 +13,9 @@ export interface Delivery {
 type Entry = [id: string, fields: string[]]
 type Pending = [id: string, consumer: string, idle: number, deliveries: number]
 
-const handover = new Script<[id: string, deliveries: number, fields: string[]][]>('handover')
+const handover = new Script<[looked: number, entries: [id: string, deliveries: number, fields: string[]][]]>(
+  'handover',
+)
 
 /** Entries of the pending list looked at in one step. */
 const PAGE = 500
@@ -24,50 +26,67 @@ const PAGE = 500
  * Completes when the session is stopping; errors with `RedisError` or `ConnectionLost`.
  */
 export function read(session: Session): Observable<Delivery[]> {
-  return merge(
-    defer(() => from(readNew(session))),
-    defer(() => from(readPending(session))),
-  )
+  return defer(() => {
+    const turn = new Turn()
+    return merge(from(readNew(session, turn)), from(readPending(session, turn)))
+  })
 }
 
-async function* readNew(session: Session): AsyncGenerator<Delivery[]> {
-  const { keys, consumer, settings } = session.options
+/**
+ * Who may look for entries. While the reply to a read is on its way, what it brings is pending and not in
+ * hand, as if it were lost; so the pending list is looked at only between reads.
+ */
+class Turn {
+  private last: Promise<unknown> = Promise.resolve()
+  /** Pending entries wait for room: new ones, which never end, must not take it. */
+  recovering = false
+
+  take<T>(look: () => Promise<T>): Promise<T> {
+    const result = this.last.then(look)
+    this.last = result.catch(() => {})
+    return result
+  }
+}
+
+async function* readNew(session: Session, turn: Turn): AsyncGenerator<Delivery[]> {
+  const { keys, consumer, settings, events } = session.options
   const { held, reader } = session
   const patience = settings.block + (settings.deadline || DEADLINE)
   while (!session.stopping) {
-    await held.until(() => held.room > 0 || session.stopping)
+    const mayRead = () => held.room > 0 && !session.recoverWanted && !turn.recovering
+    await held.until(() => mayRead() || session.stopping)
     if (session.stopping) return
-    const count = held.ask(settings.batch)
-    const reply = (await within(
-      patience,
-      answer(
-        reader.xreadgroup(
-          'GROUP',
-          keys.group,
-          consumer,
-          'COUNT',
-          count,
-          'BLOCK',
-          settings.block,
-          'STREAMS',
-          keys.stream,
-          '>',
+    const batch = await turn.take(async () => {
+      const count = held.ask(settings.batch)
+      const reply = (await within(
+        patience,
+        answer(
+          reader.xreadgroup(
+            'GROUP',
+            keys.group,
+            consumer,
+            'COUNT',
+            count,
+            'BLOCK',
+            settings.block,
+            'STREAMS',
+            keys.stream,
+            '>',
+          ),
         ),
-      ),
-      'no answer to XREADGROUP',
-    )) as [stream: string, entries: Entry[]][] | null
-    const entries = reply?.[0]?.[1]
-    if (!entries) continue
-    let bytes = 0
-    const batch: Delivery[] = []
-    for (const [id, fields] of entries) {
-      if (held.has(id)) continue
-      const size = sizeOf(fields)
-      bytes += size
-      batch.push(deliver(session, id, fields, 1, size))
-    }
-    session.options.events.next({ type: 'delivered', count: batch.length, bytes, again: false })
-    yield batch
+        'no answer to XREADGROUP',
+      )) as [stream: string, entries: Entry[]][] | null
+      let bytes = 0
+      const found: Delivery[] = []
+      for (const [id, fields] of reply?.[0]?.[1] ?? []) {
+        const size = sizeOf(fields)
+        bytes += size
+        found.push(deliver(session, id, fields, 1, size))
+      }
+      if (found.length > 0) events.next({ type: 'delivered', count: found.length, bytes, again: false })
+      return found
+    })
+    if (batch.length > 0) yield batch
   }
 }
 
@@ -75,54 +94,67 @@ async function* readNew(session: Session): AsyncGenerator<Delivery[]> {
  * Entries that were delivered once before are handed over together; those delivered more often one by
  * one, each after the last was settled, so that one that kills the process takes no neighbour along.
  */
-async function* readPending(session: Session): AsyncGenerator<Delivery[]> {
-  const { keys, consumer, settings } = session.options
-  const { held, redis } = session
+async function* readPending(session: Session, turn: Turn): AsyncGenerator<Delivery[]> {
+  const { held, options } = session
+  const room = () => held.until(() => held.room > 0 || session.stopping)
   while (!session.stopping) {
     await held.until(() => session.recoverWanted || session.stopping)
+    if (session.stopping) return
     session.recoverWanted = false
-    let from = '-'
-    while (!session.stopping) {
-      const rows = (await answer(
-        redis.xpending(keys.stream, keys.group, from, '+', PAGE, consumer),
-      )) as Pending[]
-      const last = rows.at(-1)
-      if (!last) break
-      from = `(${last[0]}`
-      const rest = rows.filter(([id]) => !held.has(id))
-      while (rest.length > 0) {
-        await held.until(() => held.room > 0 || session.stopping)
-        if (session.stopping) return
-        const suspect = (rest[0]?.[3] ?? 0) > 1
-        const alike = suspect ? 1 : rest.findIndex(([, , , deliveries]) => deliveries > 1)
-        const part = rest.splice(0, Math.min(held.ask(PAGE), alike < 0 ? rest.length : alike))
-        const exhausted = (part[0]?.[3] ?? 0) >= settings.maxDeliveries
-        const batch = exhausted ? giveUp(session, part) : await handOver(session, part)
-        if (batch.length === 0) continue
-        yield batch
-        if (suspect) await held.until(() => !held.has(batch[0]?.entry ?? '') || session.stopping)
-      }
+    turn.recovering = true
+    const rows = await turn.take(() => strays(session))
+    let once = rows.filter(([, , , deliveries]) => deliveries === 1)
+    while (once.length > 0) {
+      await room()
+      if (session.stopping) return
+      const [looked, batch] = await handOver(session, once.slice(0, Math.min(held.room, PAGE)))
+      once = once.slice(looked)
+      if (batch.length > 0) yield batch
+    }
+    turn.recovering = false
+    held.changed()
+    for (const row of rows.filter(([, , , deliveries]) => deliveries > 1)) {
+      await room()
+      if (session.stopping) return
+      const exhausted = row[3] >= options.settings.maxDeliveries
+      const batch = exhausted ? giveUp(session, [row]) : (await handOver(session, [row]))[1]
+      if (batch.length === 0) continue
+      yield batch
+      await held.until(() => !held.has(row[0]) || session.stopping)
     }
   }
 }
 
-async function handOver(session: Session, rows: Pending[]): Promise<Delivery[]> {
+/** What is pending for this consumer and not in its hands. */
+async function strays({ options: { keys, consumer }, redis, held }: Session): Promise<Pending[]> {
+  const found: Pending[] = []
+  for (let from = '-'; ; ) {
+    const rows = (await answer(
+      redis.xpending(keys.stream, keys.group, from, '+', PAGE, consumer),
+    )) as Pending[]
+    found.push(...rows.filter(([id]) => !held.has(id)))
+    const last = rows.at(-1)
+    if (!last || rows.length < PAGE) return found
+    from = `(${last[0]}`
+  }
+}
+
+async function handOver(session: Session, rows: Pending[]): Promise<[looked: number, batch: Delivery[]]> {
   const { keys, consumer, events } = session.options
-  const reply = await handover.run(
+  const [looked, entries] = await handover.run(
     session.redis,
     [keys.stream, keys.sessions, keys.dead, keys.counts],
-    [keys.group, consumer, session.token, ...rows.map(([id]) => id)],
+    [keys.group, consumer, session.token, session.held.roomBytes, ...rows.map(([id]) => id)],
   )
   let bytes = 0
   const batch: Delivery[] = []
-  for (const [id, deliveries, fields] of reply) {
-    if (session.held.has(id)) continue // read as new meanwhile
+  for (const [id, deliveries, fields] of entries) {
     const size = sizeOf(fields)
     bytes += size
     batch.push(deliver(session, id, fields, deliveries, size))
   }
   if (batch.length > 0) events.next({ type: 'delivered', count: batch.length, bytes, again: true })
-  return batch
+  return [looked, batch]
 }
 
 function giveUp(session: Session, rows: Pending[]): Delivery[] {

@@ -52,8 +52,9 @@ export function runFolder(directory: string, epoch: string): RunFolder {
  */
 export async function prepareRunFolder(run: RunFolder, keys: Keys): Promise<void> {
   const folder = join(run.directory, 'runs', run.epoch)
-  await mkdir(folder, { recursive: true })
+  await mkdir(join(run.directory, 'runs'), { recursive: true })
   await claimDirectory(run.directory, `${keys.stream} ${keys.group}\n`)
+  await mkdir(folder, { recursive: true })
   for (const name of await readdir(run.directory)) {
     if (!/^consumer_.*\.txt$/.test(name)) continue
     const path = join(run.directory, name)

@@ -123,19 +123,31 @@ export async function tidy(redis: Redis, keys: Keys, consumer: string): Promise<
  * `deathBeats` looks, `beatInterval` apart.
  *
  * @param previous token of this process' own earlier session, which may be replaced at once
+ * @param signal calls the opening off, and lets go of what was opened by then
  * @throws {ConsumerIdInUse} the id belongs to a live process
  * @throws {StreamUnusable} a recorded group or the stream is missing
  * @throws `InvalidName`, `OutputRefused`, `ConnectionLost`, `RedisError`, or a system error of the output directory
  */
-export async function openSession(options: SessionOptions, previous?: string): Promise<Session> {
+export async function openSession(
+  options: SessionOptions,
+  previous?: string,
+  signal?: AbortSignal,
+): Promise<Session> {
   const { url, keys, settings, events } = options
   const consumer = checkName('consumer id', options.consumer)
   const token = `${randomBytes(8).toString('hex')} ${hostname()}/${process.pid}`
   const deadline = settings.deadline || DEADLINE
   const connections: Redis[] = []
+  signal?.addEventListener('abort', () => {
+    for (const redis of connections) redis.disconnect()
+  })
+  let failed = false
+  let result: Session | undefined
   const connection = async (role: string, limit = deadline) => {
     const redis = await connect(url, `conveyor-${consumer}-${role}`, limit)
     connections.push(redis)
+    if (failed) redis.disconnect()
+    signal?.throwIfAborted()
     return redis
   }
   try {
@@ -146,11 +158,14 @@ export async function openSession(options: SessionOptions, previous?: string): P
     if (run) await prepareRunFolder(run, keys)
     const length = await hold(redis, options, epoch, token, previous, run)
     const [reader, logs] = await Promise.all([connection('read', 0), connection('output')])
-    const result = new Session(options, epoch, token, redis, reader, logs, run, length)
+    result = new Session(options, epoch, token, redis, reader, logs, run, length)
     await result.writer?.create(length)
+    signal?.throwIfAborted()
     events.next({ type: 'sessionOpened', consumer, epoch, output: length })
     return result
   } catch (error) {
+    failed = true
+    result?.dispose()
     for (const redis of connections) redis.disconnect()
     throw error
   }

@@ -10,7 +10,11 @@ export interface Settings {
   readonly block: number
   /** Entries received and not settled, at most. */
   readonly maxHeld: number
-  /** The same in bytes of their data. One entry is always allowed, however large. */
+  /**
+   * The same in bytes of their data. One entry is always allowed, however large; and a read that meets
+   * entries far larger than all before may bring up to `batch` of them, because Redis (before 8.10) counts
+   * entries only.
+   */
   readonly maxHeldBytes: number
   /** Bytes of output that may wait for the disk before reading stops. */
   readonly maxUnflushed: number

@@ -18,10 +18,12 @@ if redis.call('HGET', head, 'epoch') ~= ARGV[1] then return redis.error_reply('E
 local counter = tonumber(ARGV[2])
 local answered = redis.call('GET', lane)
 if answered then
-  local last, first, count = string.match(answered, '^(%d+) (%d+) (%d+)$')
+  local last, first, count, epoch = string.match(answered, '^(%d+) (%d+) (%d+) (.*)$')
   last = tonumber(last)
-  if counter == last then return { tonumber(first), tonumber(count) } end
-  if counter < last then return redis.error_reply('STALE ' .. counter .. ' after ' .. last) end
+  if epoch == ARGV[1] then -- a lane of an earlier life says nothing about this one
+    if counter == last then return { tonumber(first), tonumber(count) } end
+    if counter < last then return redis.error_reply('STALE ' .. counter .. ' after ' .. last) end
+  end
 end
 if redis.call('TYPE', stream).ok ~= 'stream' then return redis.error_reply('STREAMGONE ' .. stream) end
 
@@ -47,5 +49,5 @@ while at <= #ARGV and (last == 0 or number < last) do
   at = at + 4 + extra
 end
 redis.call('HSET', head, 'sequence', string.format('%d', number))
-redis.call('SET', lane, string.format('%d %d %d', counter, sequence + 1, number - sequence), 'PX', 86400000)
+redis.call('SET', lane, string.format('%d %d %d %s', counter, sequence + 1, number - sequence, ARGV[1]), 'PX', 86400000)
 return { sequence + 1, number - sequence }

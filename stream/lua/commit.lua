@@ -12,7 +12,7 @@
 --       or '' when no file is written  5 number of entries n, 1 to 1000  6 first and 7 last of their ids
 --       8 all ids, ascending, separated by spaces (one string: 500 arguments cost more than the commit)
 --       then, for each entry that is not done: its index from 1, 'dead', reason, detail
--- Reply {end of the output, fenced, acknowledged}
+-- Reply {end of the output, fenced, done, (id of an entry that went to the dead letters, ...)}
 -- Errors FENCED  the session was ended: nothing was settled
 --        WRONGTYPE before the first write, because a script that fails half way stays half done
 local stream, sessions, counts, dead, files, output = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -29,8 +29,8 @@ if redis.call('HGET', sessions, me) ~= ARGV[3] then
   return redis.error_reply('FENCED ' .. me)
 end
 
-local other = {} -- index of an entry that is not done -> where its outcome starts in ARGV
-for i = 9, #ARGV, 4 do other[tonumber(ARGV[i])] = i end
+local other = {} -- indexes of the entries that are not done
+for at = 9, #ARGV, 4 do other[tonumber(ARGV[at])] = true end
 
 -- Nearly always the batch is exactly what is pending for the caller from its first id to its last.
 local rows = redis.call('XPENDING', stream, group, ARGV[6], ARGV[7], n, me)
@@ -70,7 +70,7 @@ else
   end
 end
 local to_end = tonumber(redis.call('HGET', files, me) or '0')
-if #ack == 0 then return { to_end, fenced, 0 } end
+if #ack == 0 then return { to_end, fenced, 0, {} } end
 
 -- What can refuse comes first (XADD with an id below the log's last): nothing is settled then.
 if #lines > 0 then
@@ -78,17 +78,19 @@ if #lines > 0 then
   redis.call('XADD', output, string.format('%d-%d', to_end, #lines), 'lines', lines)
   redis.call('HSET', files, me, string.format('%d', to_end))
 end
-local died = 0
-for i, id in pairs(settled) do
-  local at = other[i]
-  local entry = redis.call('XRANGE', stream, id, id)[1]
-  local deliveries = redis.call('XPENDING', stream, group, id, id, 1, me)[1][4]
-  local fields = entry and entry[2] or {}
-  redis.call('XADD', dead, '*', 'reason', ARGV[at + 2], 'detail', ARGV[at + 3], 'entry', id, 'consumer', me,
-    'deliveries', deliveries, unpack(fields, 1, math.min(#fields, 2000))) -- unpack takes 8,000 at most
-  died = died + 1
+local died = {}
+for at = 9, #ARGV, 4 do
+  local id = settled[tonumber(ARGV[at])]
+  if id then
+    local entry = redis.call('XRANGE', stream, id, id)[1]
+    local deliveries = redis.call('XPENDING', stream, group, id, id, 1, me)[1][4]
+    local fields = entry and entry[2] or {}
+    redis.call('XADD', dead, '*', 'reason', ARGV[at + 2], 'detail', ARGV[at + 3], 'entry', id, 'consumer', me,
+      'deliveries', deliveries, unpack(fields, 1, math.min(#fields, 2000))) -- unpack takes 8,000 at most
+    died[#died + 1] = id
+  end
 end
 redis.call('XACK', stream, group, unpack(ack))
-if died > 0 then redis.call('HINCRBY', counts, 'dead', died) end
-if #ack > died then redis.call('HINCRBY', counts, 'done:' .. me, #ack - died) end
-return { to_end, fenced, #ack }
+if #died > 0 then redis.call('HINCRBY', counts, 'dead', #died) end
+if #ack > #died then redis.call('HINCRBY', counts, 'done:' .. me, #ack - #died) end
+return { to_end, fenced, #ack - #died, died }

@@ -4,14 +4,16 @@
 -- that kills its process would reach maxDeliveries along with it.)
 --
 -- KEYS  1 stream  2 sessions  3 dead letters  4 counts
--- ARGV  1 group  2 consumer  3 token  4.. entry ids
--- Reply ((id, deliveries including this one, fields), ...) of those still pending for the caller
+-- ARGV  1 group  2 consumer  3 token  4 bytes of fields after which no more are handed over  5.. entry ids
+-- Reply {how many of the ids were looked at, ((id, deliveries including this one, fields), ...) of those
+--        still pending for the caller}
 -- Errors FENCED  the session was ended
 local stream, sessions, dead, counts = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local group, me = ARGV[1], ARGV[2]
 if redis.call('HGET', sessions, me) ~= ARGV[3] then return redis.error_reply('FENCED ' .. me) end
-local reply = {}
-for i = 4, #ARGV do
+local reply, most, bytes = {}, tonumber(ARGV[4]), 0
+for i = 5, #ARGV do
+  if bytes > 0 and bytes >= most then return { i - 5, reply } end
   local id = ARGV[i]
   local row = redis.call('XPENDING', stream, group, id, id, 1, me)[1]
   if row then
@@ -19,6 +21,7 @@ for i = 4, #ARGV do
     if entry then
       redis.call('XCLAIM', stream, group, me, 0, id, 'RETRYCOUNT', row[4] + 1, 'JUSTID')
       reply[#reply + 1] = { id, row[4] + 1, entry[2] }
+      for _, field in ipairs(entry[2]) do bytes = bytes + #field end
     else
       redis.call('XADD', dead, '*', 'reason', 'payload missing', 'entry', id, 'consumer', me, 'deliveries', row[4])
       redis.call('XACK', stream, group, id)
@@ -27,4 +30,4 @@ for i = 4, #ARGV do
     end
   end
 end
-return reply
+return { #ARGV - 4, reply }

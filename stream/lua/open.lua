@@ -1,7 +1,8 @@
-#!lua
+#!lua flags=allow-oom
 -- Opens a stream for a producer or a consumer. The first to come gives the stream its life: an epoch,
 -- the sequence and the configured groups, all at once, so that nothing can be read, numbered or trimmed
 -- while a part of it is missing. Everybody later only checks that what was recorded is still there.
+-- Allowed when memory is used up: consumers must be able to come back, or nothing is ever drained.
 --
 -- KEYS  1 stream  2 head
 -- ARGV  1 epoch to use if there is none  2.. configured groups (one at least)

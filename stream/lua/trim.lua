@@ -43,12 +43,16 @@ for _, field in ipairs(redis.call('HKEYS', head)) do
 end
 
 if length <= keep then return { 0, length, 0, '', '' } end
-local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', keep)
-local cut = newest[#newest][1]
+-- Whole nodes first. No look at the newest entries is needed for that: LIMIT is how many may go at all,
+-- and a node that would be more stays.
+local most = math.min(slice, length - keep)
+local removed = redis.call('XTRIM', stream, 'MINID', '~', floor or '18446744073709551615-18446744073709551615',
+  'LIMIT', most)
+if removed > 0 then return { removed, length - removed, 1, '', '' } end
+-- Then the few that are left of a node.
+local oldest = redis.call('XRANGE', stream, '-', '+', 'COUNT', math.min(most, 100) + 1)
+local cut = oldest[#oldest][1]
 if floor and less(floor, cut) then cut = floor else by = '' end
-
--- Whole nodes first, a slice a call; when none is left to go, the few entries before the cut in its node.
-local removed = redis.call('XTRIM', stream, 'MINID', '~', cut, 'LIMIT', slice)
-local more = removed > 0 and 1 or 0
-if removed == 0 then removed = redis.call('XTRIM', stream, 'MINID', '=', cut) end
+removed = redis.call('XTRIM', stream, 'MINID', '=', cut)
+local more = (by == '' and length - removed > keep) and 1 or 0
 return { removed, length - removed, more, by, '' }
