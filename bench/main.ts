@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { findRedisServer, startRedis } from '@conveyor/redis'
 import { connect } from '@conveyor/stream'
 import { Command, Option } from 'commander'
+import { measureRecovery } from './recovery.ts'
 import { memoryOver } from './soak.ts'
 import { median, spread } from './statistics.ts'
 import { consumeRound, consumeStream, fill, produceRound } from './throughput.ts'
@@ -38,6 +39,7 @@ try {
   if (wanted('produce')) await produce(quick ? 50_000 : 600_000)
   if (wanted('trim')) await trimming(quick ? 20_000 : 200_000)
   if (wanted('memory')) await memory(quick ? [20_000, 40_000] : [1_000_000, 2_000_000, 5_000_000, 10_000_000])
+  if (wanted('recovery')) await recovery(quick ? 2 : 50)
   if (json) await writeFile(json, `${JSON.stringify(figures, null, 2)}\n`)
 } finally {
   redis.disconnect()
@@ -104,4 +106,12 @@ async function memory(points: number[]): Promise<void> {
       `  after ${packages.toLocaleString('en-US').padStart(12)} packages ${megabytes.toFixed(1).padStart(7)} MB`,
     )
   }
+}
+
+/** Kills consumers under load; the measurement is the tests' own, with more kills. */
+async function recovery(kills: number): Promise<void> {
+  say('\nTime to recover: SIGKILL of one of three consumers until all that it held is committed by the others')
+  const text = await measureRecovery(kills)
+  figures.recovery = text.split('\n').slice(0, 2)
+  say(text.replace(/^/gm, '  '))
 }
