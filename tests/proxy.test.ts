@@ -1,9 +1,8 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { findRedisServer, type RedisProcess, startRedis } from '@conveyor/redis'
 import { Redis } from 'ioredis'
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { findRedisServer } from '@conveyor/redis'
-import { type RedisProcess, startRedis } from '@conveyor/redis'
 import { type RedisProxy, startProxy } from './proxy.ts'
 import { RespFrames } from './resp-frames.ts'
 

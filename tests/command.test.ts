@@ -1,0 +1,147 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
+import { contents, faultsOf, readOutput } from './output-lines.ts'
+import { processesIn } from './pipeline.ts'
+import { type Exit, ServiceProcess, until } from './service-process.ts'
+
+vi.setConfig({ testTimeout: 300_000 })
+
+const main = fileURLToPath(new URL('../cli/dist/main.js', import.meta.url))
+const OK: Exit = { code: 0, signal: null }
+const PATIENCE = 120_000
+
+let dir: string
+const commands: ServiceProcess[] = []
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'conveyor-command-'))
+  const [here, started] = [dir, commands]
+  onTestFinished(async ({ task }) => {
+    const failed = task.result?.state === 'fail'
+    if (failed) console.error(`${started.map(one => one.lastWords(40)).join('\n')}\nkept: ${here}`)
+    await Promise.all(started.splice(0).map(one => one.kill()))
+    const left = await processesIn(here)
+    for (const line of left) process.kill(Number.parseInt(line, 10), 'SIGKILL')
+    if (failed) return
+    expect(left, 'processes that the test left behind').toEqual([])
+    await rm(here, { recursive: true, force: true, maxRetries: 10 })
+  })
+})
+
+/** `conveyor <args>` in a folder of its own, where it also keeps its Redis. */
+function conveyor(args: string, env: NodeJS.ProcessEnv = {}): ServiceProcess {
+  const command = new ServiceProcess('conveyor', main, args.split(' '), {
+    env: { ...process.env, ...env },
+    cwd: dir,
+  })
+  commands.push(command)
+  return command
+}
+
+async function run(args: string): Promise<string> {
+  const command = conveyor(args)
+  expect(await command.ended(PATIENCE), command.lastWords(40)).toEqual(OK)
+  return command.output
+}
+
+/** The runs that the output folder holds, oldest first. */
+async function runs(): Promise<string[]> {
+  const names = (await readdir(join(dir, 'out', 'runs'))).filter(name => !name.startsWith('.'))
+  return names.sort().map(name => join(dir, 'out', 'runs', name))
+}
+
+async function expectRun(folder: string | undefined, packages: number): Promise<void> {
+  expect(faultsOf(await readOutput(folder as string), packages)).toEqual([])
+}
+
+const said = (command: ServiceProcess, pattern: RegExp) =>
+  until(
+    () => pattern.exec(command.output) ?? undefined,
+    `conveyor says ${pattern}`,
+    PATIENCE,
+    () => command.lastWords(40),
+  )
+
+/** Process ids of the consumers that run in the folder. */
+async function consumers(): Promise<number[]> {
+  const all = await processesIn(dir)
+  return all.filter(line => line.includes('consumer/dist/main.js')).map(line => Number.parseInt(line, 10))
+}
+
+test('a run with an end, a run that goes on, a fresh run', async () => {
+  const first = await run('up --packages 500 --rate 500 --consumers 2 --output-dir out')
+  expect(first).toContain('NO ISSUES DETECTED')
+  expect(await runs()).toHaveLength(1)
+  await expectRun((await runs())[0], 500)
+
+  await run('up --packages 800 --rate 500 --consumers 2 --output-dir out')
+  expect(await runs()).toHaveLength(1)
+  await expectRun((await runs())[0], 800)
+
+  const before = await contents((await runs())[0] as string)
+  await run('up --packages 300 --rate max --consumers 2 --output-dir out --fresh')
+  const [old, fresh] = await runs()
+  expect(await contents(old as string)).toEqual(before)
+  await expectRun(old, 800)
+  await expectRun(fresh, 300)
+  expect(await run('validate --output-dir out --expect 300')).toContain('NO ISSUES DETECTED')
+})
+
+test('an interrupt: drains, validates, and exits with 0', async () => {
+  const command = conveyor('up --rate 500 --consumers 2 --output-dir out')
+  await said(command, /committed=[1-9]\d{2}/)
+  command.send('SIGINT')
+  expect(await command.ended(PATIENCE)).toEqual(OK)
+  expect(command.output).toContain('NO ISSUES DETECTED')
+  const [folder] = await runs()
+  const { numbers } = await readOutput(folder as string)
+  await expectRun(folder, numbers.size)
+})
+
+test('a consumer killed in between is started again', async () => {
+  const command = conveyor('up --packages 4000 --rate 1000 --consumers 2 --output-dir out')
+  await said(command, /committed=[1-9]\d{2}/)
+  process.kill((await consumers())[0] as number, 'SIGKILL')
+  await said(command, /was ended by SIGKILL: starting it again/)
+  expect(await command.ended(PATIENCE), command.lastWords(40)).toEqual(OK)
+  await expectRun((await runs())[0], 4000)
+})
+
+test('killed itself, it leaves no process behind, and the next run goes on', async () => {
+  const command = conveyor('up --rate 500 --consumers 2 --output-dir out')
+  await said(command, /committed=[1-9]\d{2}/)
+  expect((await processesIn(dir)).length).toBeGreaterThanOrEqual(5) // it, Redis, a producer, two consumers
+  await command.kill()
+  let left: string[] = []
+  await until(
+    async () => {
+      left = await processesIn(dir)
+      return left.length === 0
+    },
+    'all services and Redis have ended',
+    60_000,
+    () => left.join('\n'),
+  )
+  await run('up --packages 5000 --rate max --consumers 2 --output-dir out')
+  await expectRun((await runs())[0], 5000)
+})
+
+const WRONG: [args: string, env: NodeJS.ProcessEnv, said: RegExp][] = [
+  ['up --rate banana', {}, /--rate.*banana/],
+  ['up --packages -3', {}, /--packages.*-3/],
+  ['up --consumers 0', {}, /--consumers.*0/],
+  ['up --redis-url localhost', {}, /--redis-url.*localhost/],
+  ['up --nonsense', {}, /--nonsense/],
+  ['up', { RATE: 'banana' }, /banana.*RATE/],
+  ['validate --expect many', {}, /--expect.*many/],
+]
+
+test.for(WRONG)('%s %o: one line and exit code 2', async ([args, env, complaint]) => {
+  const command = conveyor(args, env)
+  expect(await command.ended(PATIENCE)).toEqual({ code: 2, signal: null })
+  expect(command.output).toMatch(complaint)
+  expect(command.output.trim().split('\n'), command.output).toHaveLength(1)
+})

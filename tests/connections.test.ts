@@ -1,0 +1,88 @@
+import { expect, test } from 'vitest'
+import { sha } from './faults.ts'
+import type { Pipeline } from './pipeline.ts'
+import { until } from './service-process.ts'
+import { startPipeline, startWire } from './start-pipeline.ts'
+
+const KINDS = [
+  ...['c1', 'c2'].flatMap(id => ['commit', 'read', 'output'].map(role => `conveyor-${id}-${role}`)),
+  'conveyor-append',
+  'conveyor-monitor',
+]
+
+/** Has Redis close the connection of this name, as soon as there is one. */
+async function killConnection({ client }: Pipeline, name: string): Promise<void> {
+  await until(
+    async () => {
+      const list = (await client.client('LIST')) as string
+      const id = new RegExp(`^id=(\\d+) .* name=${name} `, 'm').exec(list)?.[1]
+      return id !== undefined && (await client.client('KILL', 'ID', id)) === 1
+    },
+    `a connection ${name}`,
+    60_000,
+  )
+}
+
+test('each kind of connection killed by Redis, again and again under load', async () => {
+  const pipeline = await startPipeline()
+  const consumers = pipeline.consumers(['c1', 'c2'])
+  pipeline.producer(0, { RATE: '3000' })
+  await pipeline.committed(500)
+  for (let round = 0; round < 5; round++) for (const kind of KINDS) await killConnection(pipeline, kind)
+  const { done } = await pipeline.inspect()
+  await pipeline.committed(done + 1000)
+  await pipeline.expectExactlyOnce(await pipeline.endProducing())
+  for (const consumer of consumers) expect(consumer.lines('session lost').length).toBeGreaterThanOrEqual(5)
+})
+
+type Match = (request: string) => boolean
+
+const isRead: Match = request => /\r\nxreadgroup\r\n/i.test(request)
+const isCall = (script: string): Match => {
+  const name = sha(script)
+  return request => request.includes(name)
+}
+
+test('replies to a consumer lost, cut in half, or never to come', async () => {
+  const pipeline = await startPipeline({ COMMAND_TIMEOUT_MS: '1000' })
+  const wire = await startWire(pipeline)
+  const consumer = pipeline.consumer('c1', { REDIS_URL: wire.url })
+  pipeline.consumer('c2')
+  pipeline.producer(0, { RATE: '2000' })
+  await pipeline.committed(500)
+  const faults: ((match: Match) => Promise<void>)[] = [
+    match => wire.dropNextReply(match),
+    match => wire.cutMidReply(match),
+    match => wire.dropNextReply(match, { thenCut: false }),
+  ]
+  for (const fault of faults) {
+    for (const match of [isRead, ...['commit', 'output', 'beat'].map(isCall)])
+      await inflict(() => fault(match))
+    // What a session asks only at its start, and for entries that it lost: have it start over, with some lost.
+    for (const match of ['session', 'handover'].map(isCall))
+      await inflict(
+        () => fault(match),
+        () => wire.dropNextReply(isRead),
+      )
+  }
+  const { done } = await pipeline.inspect()
+  await pipeline.committed(done + 1000)
+  await pipeline.expectExactlyOnce(await pipeline.endProducing())
+  expect(consumer.lines('session lost').length).toBeGreaterThanOrEqual(faults.length * 4)
+})
+
+/** Sets a fault until it happens, since its connection may go for another reason; `trigger` brings it about. */
+async function inflict(fault: () => Promise<void>, trigger?: () => Promise<void>): Promise<void> {
+  for (;;) {
+    let over = false
+    const happened = fault().then(
+      () => true,
+      () => false,
+    )
+    happened.then(() => {
+      over = true
+    })
+    while (trigger && !over) await Promise.race([happened, trigger().catch(() => {})])
+    if (await happened) return
+  }
+}
