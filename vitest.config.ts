@@ -6,6 +6,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['conveyor-source'] } },
   test: {
     include: ['*/*.test.ts'],
+    globalSetup: ['tests/setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 120_000,
   },

@@ -45,6 +45,7 @@ export class Producer {
   private sequence = 0
   private epoch: string | null = null
   private produced = 0
+  private saidFinished = false
   private trims = { operations: 0, removed: 0, pinnedBy: null as string | null }
 
   constructor(
@@ -135,17 +136,26 @@ export class Producer {
     if (backlog.epoch !== this.epoch) {
       this.epoch = backlog.epoch
       this.sequence = 0
+      this.saidFinished = false
     }
     this.backlog = backlog
     this.looked = performance.now()
     this.sequence = Math.max(this.sequence, backlog.delivered + backlog.backlog)
+    this.sayFinished()
+  }
+
+  /** Says once in a run that there is nothing more to do, whoever gave out the last package. */
+  private sayFinished(): void {
+    if (!this.finished || this.saidFinished) return
+    this.saidFinished = true
+    this.log.info({ last: this.config.PACKAGES }, 'the last package has been given out')
   }
 
   private note(event: StreamEvent): void {
     if (event.type === 'appended') {
       this.produced += event.count
       this.sequence = Math.max(this.sequence, event.first + event.count - 1)
-      if (this.finished) this.log.info({ last: this.config.PACKAGES }, 'the last package has been given out')
+      this.sayFinished()
     } else if (event.type === 'trimmed') {
       this.trims.operations++
       this.trims.removed += event.removed

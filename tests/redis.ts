@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { lastValueFrom, of, Subject } from 'rxjs'
-import { afterAll, beforeAll, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, inject, onTestFinished } from 'vitest'
 import { append } from '../stream/append.ts'
 import { commit, type Settled } from '../stream/commit.ts'
 import type { Events, StreamEvent } from '../stream/events.ts'
@@ -44,7 +44,7 @@ export class RedisServer {
     const log = join(this.dir, 'redis.log')
     const output = openSync(log, 'a')
     const settings = ['--port', String(this.port), '--dir', this.dir, '--save', '', '--appendonly', 'yes']
-    const child = spawn('redis-server', [...settings, '--appendfsync', 'always', ...this.args], {
+    const child = spawn(inject('redisServer'), [...settings, '--appendfsync', 'always', ...this.args], {
       stdio: ['ignore', output, output],
     })
     closeSync(output)
