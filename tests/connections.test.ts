@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { sha } from './faults.ts'
 import type { Pipeline } from './pipeline.ts'
@@ -44,7 +45,7 @@ const isCall = (script: string): Match => {
 }
 
 test('replies to a consumer lost, cut in half, or never to come', async () => {
-  const pipeline = await startPipeline({ COMMAND_TIMEOUT_MS: '1000' })
+  const pipeline = await startPipeline({ COMMAND_TIMEOUT_MS: '1000', MAX_DELIVERIES: '1000' })
   const wire = await startWire(pipeline)
   const consumer = pipeline.consumer('c1', { REDIS_URL: wire.url })
   pipeline.consumer('c2')
@@ -56,12 +57,13 @@ test('replies to a consumer lost, cut in half, or never to come', async () => {
     match => wire.dropNextReply(match, { thenCut: false }),
   ]
   for (const fault of faults) {
-    for (const match of [isRead, ...['commit', 'output', 'beat'].map(isCall)])
-      await inflict(() => fault(match))
+    await inflict('XREADGROUP', () => fault(isRead))
+    for (const name of ['commit', 'output', 'beat']) await inflict(name, () => fault(isCall(name)))
     // What a session asks only at its start, and for entries that it lost: have it start over, with some lost.
-    for (const match of ['session', 'handover'].map(isCall))
+    for (const name of ['session', 'handover'])
       await inflict(
-        () => fault(match),
+        name,
+        () => fault(isCall(name)),
         () => wire.dropNextReply(isRead),
       )
   }
@@ -72,7 +74,12 @@ test('replies to a consumer lost, cut in half, or never to come', async () => {
 })
 
 /** Sets a fault until it happens, since its connection may go for another reason; `trigger` brings it about. */
-async function inflict(fault: () => Promise<void>, trigger?: () => Promise<void>): Promise<void> {
+async function inflict(
+  name: string,
+  fault: () => Promise<void>,
+  trigger?: () => Promise<void>,
+): Promise<void> {
+  const tooLate = sleep(60_000, 'too late', { ref: false })
   for (;;) {
     let over = false
     const happened = fault().then(
@@ -82,7 +89,10 @@ async function inflict(fault: () => Promise<void>, trigger?: () => Promise<void>
     happened.then(() => {
       over = true
     })
-    while (trigger && !over) await Promise.race([happened, trigger().catch(() => {})])
-    if (await happened) return
+    while (trigger && !over)
+      if ((await Promise.race([happened, trigger().catch(() => {}), tooLate])) === 'too late') break
+    const result = await Promise.race([happened, tooLate])
+    if (result === 'too late') throw new Error(`the consumer has not asked for ${name} within a minute`)
+    if (result) return
   }
 }

@@ -1,16 +1,9 @@
 import { expect, test } from 'vitest'
 import { sha } from './faults.ts'
-import type { ServiceProcess } from './service-process.ts'
+import { produced } from './pipeline.ts'
 import { startPipeline, startWire } from './start-pipeline.ts'
 
 const isAppend = (request: string) => request.includes(sha('append'))
-
-/** Packages given out, as the producer itself counts them. */
-async function produced(producer: ServiceProcess): Promise<number> {
-  const { url } = await producer.logged('producer started')
-  const status = (await (await fetch(`${url}/status`)).json()) as { produced: number }
-  return status.produced
-}
 
 test('a producer killed between request and reply leaves neither gap nor double', async () => {
   const pipeline = await startPipeline()

@@ -219,6 +219,13 @@ export class Pipeline {
   }
 }
 
+/** How many packages a producer has given out, as it counts them itself. */
+export async function produced(producer: ServiceProcess): Promise<number> {
+  const { url } = await producer.logged('producer started')
+  const status = (await (await fetch(`${url}/status`)).json()) as { produced: number }
+  return status.produced
+}
+
 /** Processes whose working directory is `dir` or inside it. */
 export async function processesIn(dir: string): Promise<string[]> {
   const found: string[] = []

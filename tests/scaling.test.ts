@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { produced } from './pipeline.ts'
 import type { ServiceProcess } from './service-process.ts'
 import { QUICK_DEATH, startPipeline } from './start-pipeline.ts'
 
@@ -23,7 +24,9 @@ test('two producers share one limit', async () => {
   const pipeline = await startPipeline()
   pipeline.consumers(['c1', 'c2'])
   const producers = [pipeline.producer(20_000), pipeline.producer(20_000)]
-  for (const producer of producers) await producer.logged('the last package has been given out')
+  await pipeline.drained(20_000)
+  const shares = await Promise.all(producers.map(produced))
+  expect(shares.reduce((sum, share) => sum + share)).toBe(20_000)
   await pipeline.expectExactlyOnce(20_000)
 })
 
