@@ -110,7 +110,9 @@ async function memory(points: number[]): Promise<void> {
 
 /** Kills consumers under load; the measurement is the tests' own, with more kills. */
 async function recovery(kills: number): Promise<void> {
-  say('\nTime to recover: SIGKILL of one of three consumers until all that it held is committed by the others')
+  say(
+    '\nTime to recover: SIGKILL of one of three consumers until all that it held is committed by the others',
+  )
   const text = await measureRecovery(kills)
   figures.recovery = text.split('\n').slice(0, 2)
   say(text.replace(/^/gm, '  '))
