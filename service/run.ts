@@ -25,15 +25,10 @@ export interface Service {
  */
 export async function runService(create: () => Service | Promise<Service>): Promise<never> {
   const stop = new AbortController()
-  let service: Service
-  try {
-    service = await create()
-  } catch (error) {
-    process.stderr.write(`${error instanceof ConfigError ? error.message : (error as Error).stack}\n`)
-    process.exit(error instanceof ConfigError ? EXIT.usage : EXIT.failed)
-  }
-  const { log, drainTimeout } = service
+  let service: Service | undefined
   const onSignal = (signal: string) => {
+    if (!service) process.exit(EXIT.ok) // nothing is in hand yet
+    const { log, drainTimeout } = service
     if (stop.signal.aborted) {
       log.warn('second signal: ending at once')
       process.exit(EXIT.failed)
@@ -48,6 +43,13 @@ export async function runService(create: () => Service | Promise<Service>): Prom
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   process.once('disconnect', () => onSignal('parent gone')) // only when started with a channel to a parent
+  try {
+    service = await create()
+  } catch (error) {
+    process.stderr.write(`${error instanceof ConfigError ? error.message : (error as Error).stack}\n`)
+    process.exit(error instanceof ConfigError ? EXIT.usage : EXIT.failed)
+  }
+  const { log } = service
   process.on('uncaughtException', error => {
     log.fatal({ error }, 'unexpected error')
     process.exit(EXIT.failed)

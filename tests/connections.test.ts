@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { sha } from './faults.ts'
 import type { Pipeline } from './pipeline.ts'
-import { until } from './service-process.ts'
+import { type ServiceProcess, until } from './service-process.ts'
 import { startPipeline, startWire } from './start-pipeline.ts'
 
 const KINDS = [
@@ -56,16 +56,13 @@ test('replies to a consumer lost, cut in half, or never to come', async () => {
     match => wire.cutMidReply(match),
     match => wire.dropNextReply(match, { thenCut: false }),
   ]
+  const loseRead = () => wire.dropNextReply(isRead)
   for (const fault of faults) {
-    await inflict('XREADGROUP', () => fault(isRead))
-    for (const name of ['commit', 'output', 'beat']) await inflict(name, () => fault(isCall(name)))
+    await inflict(consumer, 'XREADGROUP', () => fault(isRead))
+    for (const name of ['commit', 'output', 'beat']) await inflict(consumer, name, () => fault(isCall(name)))
     // What a session asks only at its start, and for entries that it lost: have it start over, with some lost.
     for (const name of ['session', 'handover'])
-      await inflict(
-        name,
-        () => fault(isCall(name)),
-        () => wire.dropNextReply(isRead),
-      )
+      await inflict(consumer, name, () => fault(isCall(name)), loseRead)
   }
   const { done } = await pipeline.inspect()
   await pipeline.committed(done + 1000)
@@ -73,14 +70,19 @@ test('replies to a consumer lost, cut in half, or never to come', async () => {
   expect(consumer.lines('session lost').length).toBeGreaterThanOrEqual(faults.length * 4)
 })
 
-/** Sets a fault until it happens, since its connection may go for another reason; `trigger` brings it about. */
+/**
+ * Sets a fault until it happens, since its connection may go for another reason, and until the consumer has
+ * noticed. `trigger` brings it about.
+ */
 async function inflict(
+  consumer: ServiceProcess,
   name: string,
   fault: () => Promise<void>,
   trigger?: () => Promise<void>,
 ): Promise<void> {
   const tooLate = sleep(60_000, 'too late', { ref: false })
   for (;;) {
+    const lost = consumer.lines('session lost').length
     let over = false
     const happened = fault().then(
       () => true,
@@ -93,6 +95,7 @@ async function inflict(
       if ((await Promise.race([happened, trigger().catch(() => {}), tooLate])) === 'too late') break
     const result = await Promise.race([happened, tooLate])
     if (result === 'too late') throw new Error(`the consumer has not asked for ${name} within a minute`)
+    await consumer.logged('session lost', { count: lost + 1 })
     if (result) return
   }
 }

@@ -139,6 +139,8 @@ export class Pipeline {
   /** Asks services to finish; those that are alive must do so with exit code 0. */
   async stop(services: readonly ServiceProcess[] = this.services): Promise<void> {
     const alive = services.filter(one => one.alive)
+    // A signal that comes before a process can take it ends it without more ado.
+    for (const one of alive) await until(() => !one.alive || one.started, `${one.name} is started`, PATIENCE)
     const exits = await Promise.all(alive.map(one => one.stop(PATIENCE)))
     for (const [index, exit] of exits.entries())
       deepStrictEqual(exit, { code: 0, signal: null }, (alive[index] as ServiceProcess).lastWords())

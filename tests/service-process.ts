@@ -47,6 +47,11 @@ export class ServiceProcess {
     return this.child.pid as number
   }
 
+  /** Whether it has come so far that a signal has it finish. */
+  get started(): boolean {
+    return this.log.some(({ msg }) => / started$/.test(msg))
+  }
+
   get alive(): boolean {
     return this.exit === undefined
   }
