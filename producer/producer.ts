@@ -46,6 +46,8 @@ export class Producer {
   private epoch: string | null = null
   private produced = 0
   private saidFinished = false
+  /** Whether anything was appended since the last look. */
+  private appending = false
   private trims = { operations: 0, removed: 0, pinnedBy: null as string | null }
 
   constructor(
@@ -136,25 +138,30 @@ export class Producer {
     if (backlog.epoch !== this.epoch) {
       this.epoch = backlog.epoch
       this.sequence = 0
-      this.saidFinished = false
     }
     this.backlog = backlog
     this.looked = performance.now()
-    this.sequence = Math.max(this.sequence, backlog.delivered + backlog.backlog)
+    // A look is behind what was appended meanwhile. Otherwise it is right, also when it shows less than
+    // before, because Redis has forgotten its last moments.
+    const sequence = backlog.delivered + backlog.backlog
+    this.sequence = this.appending ? Math.max(this.sequence, sequence) : sequence
+    this.appending = false
     this.sayFinished()
   }
 
   /** Says once in a run that there is nothing more to do, whoever gave out the last package. */
   private sayFinished(): void {
-    if (!this.finished || this.saidFinished) return
-    this.saidFinished = true
+    const saidBefore = this.saidFinished
+    this.saidFinished = this.finished
+    if (!this.finished || saidBefore) return
     this.log.info({ last: this.config.PACKAGES }, 'the last package has been given out')
   }
 
   private note(event: StreamEvent): void {
     if (event.type === 'appended') {
       this.produced += event.count
-      this.sequence = Math.max(this.sequence, event.first + event.count - 1)
+      this.sequence = event.first + event.count - 1
+      this.appending = true
       this.sayFinished()
     } else if (event.type === 'trimmed') {
       this.trims.operations++
