@@ -57,7 +57,7 @@ async function compare(
   for (let round = 1; round <= rounds; round++) {
     for (const [index, [name, run]] of contenders.entries())
       rates.get(name)?.push(await run(`${round}_${index}`))
-    process.stderr.write(`  round ${round} of ${rounds}\r`)
+    if (process.stderr.isTTY) process.stderr.write(`  round ${round} of ${rounds}\r`)
   }
   const base = rates.get(contenders[0]?.[0] ?? '') ?? []
   for (const [name, all] of rates) {

@@ -47,8 +47,7 @@ const isCall = (script: string): Match => {
 test('replies to a consumer lost, cut in half, or never to come', async () => {
   const pipeline = await startPipeline({ COMMAND_TIMEOUT_MS: '1000', MAX_DELIVERIES: '1000' })
   const wire = await startWire(pipeline)
-  const consumer = pipeline.consumer('c1', { REDIS_URL: wire.url })
-  pipeline.consumer('c2')
+  const consumer = pipeline.consumer('c1', { REDIS_URL: wire.url }) // alone: what it lost waits for it
   pipeline.producer(0, { RATE: '2000' })
   await pipeline.committed(500)
   const faults: ((match: Match) => Promise<void>)[] = [

@@ -4,6 +4,7 @@ import { Lane } from '@conveyor/stream'
 import { expect, test } from 'vitest'
 import { handling } from './faults.ts'
 import type { Pipeline } from './pipeline.ts'
+import { until } from './service-process.ts'
 import { QUICK_DEATH, startPipeline } from './start-pipeline.ts'
 import { supervise } from './supervise.ts'
 
@@ -100,4 +101,32 @@ test('a package that kills each process that handles it is a dead letter, and it
   expect(consumers.reduce((sum, one) => sum + one.starts, 0)).toBe(2 + 4)
   const [letter] = await deadLetters(pipeline)
   expect(`${letter?.get('reason')}`).toBe('too many deliveries')
+})
+
+test('entries that are handed over one at a time do not keep new ones waiting', async () => {
+  const pipeline = await startPipeline({ ...QUICK_DEATH, BATCH: '20' })
+  const { client, keys } = pipeline
+  const slow = handling({ does: 'wait', ms: 1000 })
+  pipeline.producer(20)
+  for (let deliveries = 1; deliveries <= 2; deliveries++) {
+    const victim = pipeline.consumer('c1', slow)
+    await until(
+      async () => {
+        const rows = (await client.xpending(keys.stream, keys.group, '-', '+', 100)) as unknown[][]
+        return rows.length > 0 && rows.every(row => row[3] === deliveries)
+      },
+      `all pending entries are delivered ${deliveries} times`,
+      60_000,
+    )
+    await victim.kill()
+  }
+  const { pending, done } = await pipeline.inspect()
+  pipeline.consumer('c1', slow)
+  await pipeline.committed(done + 1)
+  pipeline.producer(40)
+  await pipeline.expectExactlyOnce(40)
+  const lines = (await readFile(join(pipeline.outputDir, 'consumer_c1.txt'), 'utf8')).trim().split('\n')
+  const numbers = lines.map(line => Number(/package (\d+)/.exec(line)?.[1]))
+  expect(pending, 'there were some to be handed over one at a time').toBeGreaterThan(5)
+  expect(numbers.at(-1), 'the last line is of one of these').toBeLessThanOrEqual(20)
 })
