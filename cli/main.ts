@@ -1,7 +1,5 @@
 import { ConfigError, EXIT, rate } from '@conveyor/service'
-import { runValidate } from '@conveyor/validator'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { up } from './up.ts'
 
 /** A whole number from `min`; commander names the option and the value. */
 function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER) {
@@ -59,7 +57,10 @@ program
       .argParser(redisUrl),
   )
   .option('--fresh', 'start a new run; the files of earlier ones stay under runs/')
-  .action(async options => process.exit(await up(options)))
+  .action(async options => {
+    const { up } = await import('./up.ts') // each command loads only what it needs
+    process.exit(await up(options))
+  })
 
 program
   .command('validate')
@@ -69,6 +70,7 @@ program
   .option('--verbose', 'list everything that was found', false)
   .option('--json', 'print the report as JSON', false)
   .action(async ({ outputDir = 'consumer_output', ...options }) => {
+    const { runValidate } = await import('@conveyor/validator')
     process.exitCode = await runValidate({ outputDir, ...options }, process)
   })
 
