@@ -40,6 +40,8 @@ class Turn {
   private last: Promise<unknown> = Promise.resolve()
   /** Pending entries wait for room: new ones, which never end, must not take it. */
   recovering = false
+  /** Pending entries are handed over one at a time, which may take long: new ones need not wait for that. */
+  oneByOne = false
 
   take<T>(look: () => Promise<T>): Promise<T> {
     const result = this.last.then(look)
@@ -53,7 +55,7 @@ async function* readNew(session: Session, turn: Turn): AsyncGenerator<Delivery[]
   const { held, reader } = session
   const patience = settings.block + (settings.deadline || DEADLINE)
   while (!session.stopping) {
-    const mayRead = () => held.room > 0 && !session.recoverWanted && !turn.recovering
+    const mayRead = () => held.room > 0 && !turn.recovering && (turn.oneByOne || !session.recoverWanted)
     await held.until(() => mayRead() || session.stopping)
     if (session.stopping) return
     const batch = await turn.take(async () => {
@@ -112,6 +114,7 @@ async function* readPending(session: Session, turn: Turn): AsyncGenerator<Delive
       if (batch.length > 0) yield batch
     }
     turn.recovering = false
+    turn.oneByOne = true
     held.changed()
     for (const row of rows.filter(([, , , deliveries]) => deliveries > 1)) {
       await room()
@@ -122,6 +125,7 @@ async function* readPending(session: Session, turn: Turn): AsyncGenerator<Delive
       yield batch
       await held.until(() => !held.has(row[0]) || session.stopping)
     }
+    turn.oneByOne = false
   }
 }
 
