@@ -24,9 +24,8 @@ test('a second process under a live id is refused, and told who has it', async (
 test('a second process takes the id of a stopped one over, which ends when it continues', async () => {
   const pipeline = await startPipeline(QUICK_DEATH)
   pipeline.producer(0, { RATE: '2000' })
-  const first = pipeline.consumer('c1')
-  await pipeline.committed(500)
-  first.send('SIGSTOP')
+  const first = pipeline.consumer('c1', failAt('before commit', 20, 'SIGSTOP'))
+  await first.stopped()
   const second = pipeline.consumer('c1')
   await second.logged('session opened')
   const { done } = await pipeline.inspect()
