@@ -4,13 +4,14 @@ import { join } from 'node:path'
 import { findRedisServer, startRedis } from '@conveyor/redis'
 import { connect } from '@conveyor/stream'
 import { Command, Option } from 'commander'
+import { OtlpSink } from './otlp-sink.ts'
 import { measureRecovery } from './recovery.ts'
 import { memoryOver } from './soak.ts'
 import { median, spread } from './statistics.ts'
-import { consumeRound, consumeStream, fill, produceRound } from './throughput.ts'
+import { consumeRound, fill, produceRound, type Variant } from './throughput.ts'
 import { trimPause } from './trim-pause.ts'
 
-const PARTS = ['consume', 'produce', 'trim', 'memory', 'recovery'] as const
+const PARTS = ['consume', 'produce', 'telemetry', 'trim', 'memory', 'recovery'] as const
 type Part = (typeof PARTS)[number]
 
 const { rounds, only, quick, json } = new Command('bench')
@@ -37,6 +38,7 @@ try {
   say(`${figures.machine}, appendfsync always`)
   if (wanted('consume')) await consume(quick ? 50_000 : 600_000)
   if (wanted('produce')) await produce(quick ? 50_000 : 600_000)
+  if (wanted('telemetry')) await telemetry(quick ? 50_000 : 600_000)
   if (wanted('trim')) await trimming(quick ? 20_000 : 200_000)
   if (wanted('memory')) await memory(quick ? [20_000, 40_000] : [1_000_000, 2_000_000, 5_000_000, 10_000_000])
   if (wanted('recovery')) await recovery(quick ? 2 : 50)
@@ -68,25 +70,59 @@ async function compare(
 }
 
 async function consume(total: number): Promise<void> {
-  await fill(server.url, consumeStream, total)
-  const ours = (consumers: number) => (round: string) =>
-    consumeRound(redis, server.url, round, total, consumers, outputDir)
+  const stream = 'bench_consume'
+  await fill(server.url, stream, total)
+  const round = (count: number, dir?: string) => (name: string) =>
+    consumeRound(redis, server.url, name, total, { stream, count }, dir)
   await compare(`Consume ${total.toLocaleString('en-US')} packages`, [
-    [
-      'bare ioredis loop (read 500, parse, ack)',
-      round => consumeRound(redis, server.url, round, total, 'bare', outputDir),
-    ],
-    ['Conveyor, 1 consumer (exactly once, file, fsync)', ours(1)],
-    ['Conveyor, 3 consumers', ours(3)],
+    ['bare ioredis loop (read 500, parse, ack)', round(1)],
+    ['Conveyor, 1 consumer (exactly once, file, fsync)', round(1, outputDir)],
+    ['Conveyor, 3 consumers', round(3, outputDir)],
   ])
-  await redis.unlink(consumeStream)
+  await redis.unlink(stream)
 }
 
 async function produce(total: number): Promise<void> {
+  const variant = { stream: 'bench_produce' }
   await compare(`Produce ${total.toLocaleString('en-US')} packages`, [
-    ['bare script loop (500 a call)', round => produceRound(redis, server.url, round, total, 'bare')],
-    ['Conveyor producer (exactly once)', round => produceRound(redis, server.url, round, total, 'ours')],
+    ['bare script loop (500 a call)', round => produceRound(redis, server.url, round, total, variant, true)],
+    ['Conveyor producer (exactly once)', round => produceRound(redis, server.url, round, total, variant)],
   ])
+}
+
+/** What it costs to be measured and traced, with a Collector's place taken by one that only accepts. */
+async function telemetry(total: number): Promise<void> {
+  const sink = await OtlpSink.start()
+  try {
+    const on = { OTEL_EXPORTER_OTLP_ENDPOINT: sink.url, OTEL_METRIC_EXPORT_INTERVAL: '1000' }
+    const everything = { ...on, OTEL_TRACES_SAMPLER: 'always_on' }
+    // A rate limit of 100 a second is about one in 1,000 at full speed.
+    await fill(server.url, 'bench_few', total, 1)
+    await fill(server.url, 'bench_all', total, 500)
+    const consumer = (variant: Variant) => (round: string) =>
+      consumeRound(redis, server.url, round, total, variant, outputDir)
+    const producer = (env?: NodeJS.ProcessEnv) => (round: string) => {
+      const variant = { stream: 'bench_produce', ...(env && { telemetry: env }) }
+      return produceRound(redis, server.url, round, total, variant)
+    }
+    await compare(`Telemetry, 1 consumer, ${total.toLocaleString('en-US')} packages`, [
+      ['off', consumer({ stream: 'bench_few' })],
+      ['on, 1 in 500 traced', consumer({ stream: 'bench_few', telemetry: on })],
+      ['off, every entry carries a trace', consumer({ stream: 'bench_all' })],
+      ['on, every package traced', consumer({ stream: 'bench_all', telemetry: everything })],
+    ])
+    await compare(`Telemetry, producer, ${total.toLocaleString('en-US')} packages`, [
+      ['off', producer()],
+      ['on, defaults (100 traces a second)', producer(on)],
+      ['on, every package traced', producer(everything)],
+    ])
+    say(
+      `  received: ${sink.requests.toLocaleString('en-US')} exports, ${Math.round(sink.bytes / 2 ** 20)} MB`,
+    )
+  } finally {
+    sink.stop()
+    await redis.unlink('bench_few', 'bench_all')
+  }
 }
 
 async function trimming(entries: number): Promise<void> {

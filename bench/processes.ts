@@ -12,10 +12,15 @@ export function script(name: string, args: string[]): ChildProcess {
   return spawn(process.execPath, [path, ...args], { stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
-/** A service as a process; it prints only its errors. */
-export function service(name: 'producer' | 'consumer', env: NodeJS.ProcessEnv): ChildProcess {
-  return spawn(process.execPath, [require.resolve(`@conveyor/${name}/main`)], {
-    env: { ...process.env, LOG_LEVEL: 'error', ...env },
+/** A service as a process, with the SDK if it is told something; it prints only its errors. */
+export function service(
+  name: 'producer' | 'consumer',
+  env: NodeJS.ProcessEnv,
+  telemetry?: NodeJS.ProcessEnv,
+): ChildProcess {
+  const sdk = telemetry ? ['--import', import.meta.resolve('@conveyor/telemetry')] : []
+  return spawn(process.execPath, [...sdk, require.resolve(`@conveyor/${name}/main`)], {
+    env: { ...process.env, LOG_LEVEL: 'error', ...telemetry, ...env },
     stdio: ['ignore', 'inherit', 'inherit'],
   })
 }

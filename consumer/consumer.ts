@@ -1,6 +1,13 @@
 import { resolve } from 'node:path'
 import type { Logger } from '@conveyor/service'
-import { consume, type Events, type Handler, keysOf, type StreamEvent } from '@conveyor/stream'
+import {
+  consume,
+  type Events,
+  type Handler,
+  keysOf,
+  measureConsumer,
+  type StreamEvent,
+} from '@conveyor/stream'
 import { Subject } from 'rxjs'
 import type { ConsumerConfig } from './config.ts'
 import { logEvents } from './log-events.ts'
@@ -49,6 +56,7 @@ export class Consumer {
     }
     this.events.subscribe(event => this.note(event))
     logEvents(this.events, log)
+    measureConsumer(this.events, config.CONSUMER_ID)
   }
 
   /** Whether a session is open and its output can be written. */

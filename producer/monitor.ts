@@ -81,11 +81,13 @@ export function monitor(options: MonitorOptions): Observable<Backlog> {
   )
 }
 
-async function backlogOf(redis: Redis, { stream, groups }: MonitorOptions): Promise<Backlog> {
+async function backlogOf(redis: Redis, { stream, groups, events }: MonitorOptions): Promise<Backlog> {
   const { epoch } = await openStream(redis, keysOf(stream, groups[0] as string), groups)
   const all: Backlog[] = []
   for (const group of groups) {
-    const { sequence, lag, length } = await inspect(redis, keysOf(stream, group))
+    const state = await inspect(redis, keysOf(stream, group))
+    events.next({ type: 'inspected', group, state })
+    const { sequence, lag, length } = state
     all.push({ epoch, delivered: sequence - lag, backlog: lag, slowest: group, length })
   }
   return all.reduce((worst, one) => (one.delivered < worst.delivered ? one : worst))

@@ -1,5 +1,5 @@
 import type { Logger, Rate } from '@conveyor/service'
-import { type Events, keysOf, Lane, type StreamEvent } from '@conveyor/stream'
+import { type Events, keysOf, Lane, measureProducer, type StreamEvent } from '@conveyor/stream'
 import {
   BehaviorSubject,
   firstValueFrom,
@@ -56,6 +56,10 @@ export class Producer {
   ) {
     this.control = new BehaviorSubject<Control>({ rate: config.RATE, paused: false })
     this.events.subscribe(event => this.note(event))
+    measureProducer(this.events, () => ({
+      backpressure: this.status().backpressure,
+      pinnedBy: this.trims.pinnedBy,
+    }))
   }
 
   /** Runs until `stop` is aborted and the request under way is answered. Rejects with what cannot be mended. */
@@ -103,6 +107,11 @@ export class Producer {
     return this.config.PACKAGES > 0 && this.sequence >= this.config.PACKAGES
   }
 
+  /** A stream that is kept from being trimmed is worth a word when it is longer than this. */
+  private get longWhenPinned(): number {
+    return this.config.MAX_BACKLOG / 10
+  }
+
   status(): ProducerStatus {
     const { rate, paused } = this.control.value
     return {
@@ -141,6 +150,7 @@ export class Producer {
     }
     this.backlog = backlog
     this.looked = performance.now()
+    if (backlog.length <= this.longWhenPinned) this.trims.pinnedBy = null
     // A look is behind what was appended meanwhile. Otherwise it is right, also when it shows less than
     // before, because Redis has forgotten its last moments.
     const sequence = backlog.delivered + backlog.backlog
@@ -167,7 +177,7 @@ export class Producer {
       this.trims.operations++
       this.trims.removed += event.removed
       // What is in flight always keeps a little; worth a warning is a group that has stopped reading.
-      const pinnedBy = event.length > this.config.MAX_BACKLOG / 10 ? (event.pinnedBy ?? null) : null
+      const pinnedBy = event.length > this.longWhenPinned ? (event.pinnedBy ?? null) : null
       if (pinnedBy && pinnedBy !== this.trims.pinnedBy) {
         this.log.warn(
           { group: pinnedBy, length: event.length },

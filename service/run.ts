@@ -1,4 +1,5 @@
 import { ConfigError } from './config.ts'
+import { flushTelemetry } from './flush-telemetry.ts'
 import type { Logger } from './log.ts'
 
 /** Exit codes of services and commands. */
@@ -10,6 +11,9 @@ export const EXIT = {
   usage: 2,
 } as const
 
+/** Ms that sending the last spans and metrics may take. */
+const FLUSH = 2000
+
 export interface Service {
   readonly log: Logger
   /** Ms that finishing may take after the first signal. */
@@ -20,7 +24,8 @@ export interface Service {
 
 /**
  * Runs a service as this process: starts it, stops it at SIGINT or SIGTERM, and ends the process. A second
- * signal ends it at once, and so does the drain timeout; what was in hand is then redone by others.
+ * signal ends it at once, and so does the drain timeout; what was in hand is then redone by others. Before it
+ * ends, telemetry has two seconds to be sent.
  * A setting that cannot be used is one line on standard error and exit code 2.
  */
 export async function runService(create: () => Service | Promise<Service>): Promise<never> {
@@ -37,7 +42,7 @@ export async function runService(create: () => Service | Promise<Service>): Prom
     stop.abort()
     setTimeout(() => {
       log.error({ drainTimeout }, 'could not finish in time: ending; others take over what is left')
-      process.exit(EXIT.failed)
+      void exit(EXIT.failed)
     }, drainTimeout).unref()
   }
   process.on('SIGINT', onSignal)
@@ -52,18 +57,24 @@ export async function runService(create: () => Service | Promise<Service>): Prom
   const { log } = service
   process.on('uncaughtException', error => {
     log.fatal({ error }, 'unexpected error')
-    process.exit(EXIT.failed)
+    void exit(EXIT.failed)
   })
   try {
     await service.run(stop.signal)
     log.info('stopped')
-    process.exit(EXIT.ok)
+    return await exit(EXIT.ok)
   } catch (error) {
     if (error instanceof ConfigError) {
       log.fatal(error.message)
-      process.exit(EXIT.usage)
+      return await exit(EXIT.usage)
     }
     log.fatal({ error }, (error as Error).message)
-    process.exit(EXIT.failed)
+    return await exit(EXIT.failed)
   }
+}
+
+/** Ends the process after telemetry was sent. */
+async function exit(code: number): Promise<never> {
+  await flushTelemetry(FLUSH)
+  process.exit(code)
 }

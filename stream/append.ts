@@ -8,6 +8,8 @@ import type { Events } from './events.ts'
 import type { Keys } from './keys.ts'
 import { openStream, refusal } from './open.ts'
 import { Script } from './scripts.ts'
+import { Sends } from './send-spans.ts'
+import { type Kind, spansOf } from './tracing.ts'
 
 /** Messages that differ only in their number: `count` entries with the data `before + number + after`. */
 export interface Template {
@@ -83,8 +85,11 @@ export class Lane {
   private redis: Redis | undefined
   private epoch = ''
   private closed = false
+  private readonly spans: Kind
 
-  constructor(private readonly options: AppendOptions) {}
+  constructor(private readonly options: AppendOptions) {
+    this.spans = spansOf(options.keys, 'send', options.url)
+  }
 
   append(templates: Template[]): Promise<Appended> {
     const result = this.last.then(() => this.request(templates))
@@ -98,8 +103,18 @@ export class Lane {
   }
 
   private async request(templates: Template[]): Promise<Appended> {
+    const sends = Sends.begin(this.spans, templates)
+    try {
+      return await this.send(sends)
+    } catch (error) {
+      sends.fail((error as Error).name)
+      throw error
+    }
+  }
+
+  private async send(sends: Sends): Promise<Appended> {
     const { keys, events, last = 0, signal } = this.options
-    const args = templates.flatMap(encode)
+    const args = sends.templates.flatMap(encode)
     const started = Date.now()
     this.counter++
     for (let attempt = 1; ; attempt++) {
@@ -111,6 +126,7 @@ export class Lane {
           [keys.stream, keys.head, keys.lane(this.id)],
           [this.epoch, this.counter, last, ...args],
         )
+        sends.end(this.epoch, first, count, attempt)
         if (count > 0) events?.next({ type: 'appended', first, count, ms: performance.now() - asked })
         return { epoch: this.epoch, first, count }
       } catch (error) {

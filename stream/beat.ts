@@ -1,12 +1,15 @@
+import { SpanKind } from '@opentelemetry/api'
 import { defer, ignoreElements, type Observable, repeat } from 'rxjs'
 import { OutputWriter } from './output.ts'
 import { OutputDamaged } from './output-file.ts'
 import { Script } from './scripts.ts'
+import { ATTRIBUTE, OUTPUT_SPAN } from './semconv.ts'
 import { type Session, tidy } from './session.ts'
+import { type Kind, record, spansOf } from './tracing.ts'
 
 type Hash = string[] // name, value, name, value, …
 const script = new Script<[sessions: Hash, beats: Hash, owners: [name: string, pending: string][]]>('beat')
-const takeScript = new Script<[claimed: number, lost: number, ended: number]>('take')
+const takeScript = new Script<[claimed: string[], lost: number, ended: number]>('take')
 
 /** After 2^6 times the silence of death (about a minute by default) an entry is claimed however often it was delivered. */
 const MOST_DOUBLINGS = 6
@@ -41,7 +44,12 @@ class Watch {
   /** Peers whose output is being written, or cannot be. */
   private readonly flushing = new Set<string>()
 
-  constructor(private readonly session: Session) {}
+  private readonly claimSpan: Kind
+
+  constructor(private readonly session: Session) {
+    const { keys, url, consumer } = session.options
+    this.claimSpan = spansOf(keys, 'claim', url, consumer)
+  }
 
   async beat(): Promise<void> {
     const { keys, consumer } = this.session.options
@@ -98,15 +106,26 @@ class Watch {
     const { session } = this
     const { keys, consumer, events } = session.options
     if (session.stopping) return
-    const [count, lost, ended] = await takeScript.run(
+    const started = performance.now()
+    const [claimed, lost, ended] = await takeScript.run(
       session.redis,
       [keys.stream, keys.sessions, keys.beats, keys.dead, keys.counts],
       [keys.group, consumer, session.token, peer, token, counter, deliveries, session.held.room],
     )
-    if (count > 0) session.recover()
-    if (count > 0 || lost > 0 || ended) {
-      events.next({ type: 'claimed', from: peer, count: Math.max(0, count), lost, ended: ended === 1 })
+    const count = claimed.length
+    if (count === 0 && lost === 0 && !ended) return
+    const { name, attributes: common } = this.claimSpan
+    const attributes = {
+      ...common,
+      [ATTRIBUTE.batch]: count,
+      [ATTRIBUTE.claimedFrom]: peer,
+      ...(lost > 0 && { [ATTRIBUTE.lost]: lost }),
     }
+    const span = record({ name, attributes, started }, () =>
+      events.next({ type: 'claimed', from: peer, count, lost, ended: ended === 1 }),
+    )
+    session.spans.claim(claimed, peer, span)
+    if (count > 0) session.recover()
   }
 
   /** Writes what an ended peer left in its output log, and removes the peer. */
@@ -115,13 +134,18 @@ class Watch {
     const { keys, events } = options
     try {
       if (run) {
+        const started = performance.now()
+        let all = 0
         const writer = new OutputWriter(logs, keys, run, peer)
         try {
-          await writer.flush((bytes, to, ms) =>
-            events.next({ type: 'flushed', consumer: peer, bytes, to, ms }),
-          )
+          await writer.flush((bytes, to, ms) => {
+            all += bytes
+            events.next({ type: 'flushed', consumer: peer, bytes, to, ms })
+          })
         } finally {
           await writer.close()
+          const attributes = { [ATTRIBUTE.client]: peer, [ATTRIBUTE.bytes]: all }
+          if (all > 0) record({ name: OUTPUT_SPAN.flush, kind: SpanKind.INTERNAL, attributes, started })
         }
       }
       await tidy(this.session.redis, keys, peer)

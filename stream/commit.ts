@@ -17,7 +17,7 @@ export interface Settled {
 const MAX_ENTRIES = 1000
 const MAX_BYTES = 1024 * 1024
 
-const script = new Script<[end: number, fenced: number, done: number, died: string[]]>('commit')
+const script = new Script<[end: number, fenced: string[], done: number, died: string[]]>('commit')
 
 /**
  * Settles outcomes, one commit at a time: what arrives while one is under way goes into the next.
@@ -56,7 +56,7 @@ async function settle(session: Session, batch: Outcome[]): Promise<Settled> {
     else if (session.writer) lines += `${outcome.line}\n`
   }
   try {
-    const [end, fenced, done, died] = await script.run(
+    const [end, refused, done, died] = await script.run(
       session.redis,
       [keys.stream, keys.sessions, keys.counts, keys.dead, keys.files, keys.output(consumer)],
       [
@@ -75,23 +75,42 @@ async function settle(session: Session, batch: Outcome[]): Promise<Settled> {
     for (const entry of entries) session.held.settle(entry)
     session.held.changed()
     const dead = died.length
+    const fenced = refused.length
     events.next({ type: 'committed', done, dead, fenced, end, ms: performance.now() - asked })
     if (fenced > 0) events.next({ type: 'fenced', count: fenced })
-    if (dead > 0) reportDead(session, batch, new Set(died))
+    observe(session, batch, asked, new Set(refused), new Set(died))
     return { done, dead, fenced }
   } catch (error) {
-    if (error instanceof RedisError && error.code === 'FENCED')
+    if (error instanceof RedisError && error.code === 'FENCED') {
       events.next({ type: 'fenced', count: entries.length })
+      observe(session, batch, asked, new Set(entries), new Set())
+    }
     throw error
   }
 }
 
-function reportDead({ options: { events } }: Session, batch: Outcome[], died: Set<string>): void {
-  for (const outcome of batch) {
-    if (outcome.kind !== 'dead' || !died.has(outcome.entry)) continue
-    const { entry, reason, detail } = outcome
-    events.next({ type: 'dead', entry, reason, detail, ...(outcome.package && { package: outcome.package }) })
+/** Measures and traces what was settled, and says what died. */
+function observe(
+  { options: { events }, durations, spans, writer, committed, flushed }: Session,
+  batch: Outcome[],
+  asked: number,
+  fenced: ReadonlySet<string>,
+  died: ReadonlySet<string>,
+): void {
+  const now = Date.now()
+  for (const { entry, kind } of batch) {
+    // An entry's id begins with the time at which it was appended, in ms.
+    if (kind === 'done' && !fenced.has(entry))
+      durations.endToEnd.record(Math.max(0, now - Number.parseInt(entry, 10)) / 1000)
   }
+  spans.settled(
+    { outcomes: batch, asked, fenced, end: writer && committed, flushed },
+    ({ entry, package: number, ...outcome }) => {
+      if (outcome.kind !== 'dead' || !died.has(entry)) return
+      const { reason, detail } = outcome
+      events.next({ type: 'dead', entry, reason, detail, ...(number && { package: number }) })
+    },
+  )
 }
 
 /** How many of the outcomes one commit takes. */

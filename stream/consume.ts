@@ -88,7 +88,14 @@ function run(session: Session, handler: Handler): Observable<Settled> {
   const { concurrency, handlerTimeout: timeout } = settings
   const finished = new Subject<void>()
   const work = read(session).pipe(
-    handle(handler, { consumer, concurrency, timeout, signal: session.lost.signal }),
+    handle(handler, {
+      consumer,
+      concurrency,
+      timeout,
+      signal: session.lost.signal,
+      spans: session.spans,
+      duration: session.durations.process,
+    }),
     commit(session),
   )
   const finish = defer(async () => {

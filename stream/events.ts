@@ -1,4 +1,5 @@
 import type { Subject } from 'rxjs'
+import type { StreamState } from './inspect.ts'
 
 /**
  * What happens in a stream's life, as it happens. Metrics, logs, live views and the tests' waits hang off
@@ -31,6 +32,8 @@ export type StreamEvent =
   | { type: 'outputCut'; consumer: string; from: number; to: number; kept: string }
   /** Everything derived from Redis was thrown away and is derived again. `retryIn`: ms. */
   | { type: 'restarting'; error: Error; retryIn: number }
+  /** Somebody looked at the stream and one of its groups. */
+  | { type: 'inspected'; group: string; state: StreamState }
   /** `pinnedBy`: the group that keeps the stream from being trimmed further. */
   | { type: 'trimmed'; removed: number; length: number; slices: number; pinnedBy?: string; ms: number }
 

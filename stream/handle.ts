@@ -1,7 +1,9 @@
-import { context, propagation, ROOT_CONTEXT } from '@opentelemetry/api'
+import { type Context, context, type Histogram, trace } from '@opentelemetry/api'
 import { from, mergeMap, type OperatorFunction } from 'rxjs'
+import { type EntrySpans, endSpan } from './entry-spans.ts'
 import { type Message, Poison } from './message.ts'
 import type { Delivery } from './read.ts'
+import { ATTRIBUTE } from './semconv.ts'
 
 export interface HandlerContext {
   /** The consumer's id. */
@@ -19,15 +21,15 @@ export interface HandlerContext {
 export type Handler = (message: Message, context: HandlerContext) => unknown
 
 /** What became of an entry. */
-export type Outcome =
-  | { readonly entry: string; readonly kind: 'done'; readonly line: string }
-  | {
-      readonly entry: string
-      readonly kind: 'dead'
-      readonly reason: string
-      readonly detail: string
-      readonly package?: number
-    }
+export type Outcome = {
+  readonly entry: string
+  readonly package?: number
+  /** The trace that it belongs to, if any: within its own span, or else as its producer sent it. */
+  readonly trace?: Context
+} & (
+  | { readonly kind: 'done'; readonly line: string }
+  | { readonly kind: 'dead'; readonly reason: string; readonly detail: string }
+)
 
 export interface HandleOptions {
   readonly consumer: string
@@ -37,6 +39,9 @@ export interface HandleOptions {
   readonly timeout: number
   /** Aborted when the session is lost. */
   readonly signal: AbortSignal
+  readonly spans?: EntrySpans
+  /** Gets how long each call took, seconds. */
+  readonly duration?: Histogram
 }
 
 /**
@@ -92,29 +97,42 @@ function settle(
   handler: Handler,
   options: HandleOptions,
 ): Outcome | PromiseLike<Outcome> {
-  const { entry, message } = delivery
-  if (message instanceof Poison)
-    return { entry, kind: 'dead', reason: message.reason, detail: message.detail }
+  const { entry, message, origin } = delivery
+  if (message instanceof Poison) {
+    const { reason, detail } = message
+    return { entry, kind: 'dead', reason, detail, ...(origin && { trace: origin }) }
+  }
+  const span = options.spans?.begin(delivery)
+  const within = span ? trace.setSpan(origin ?? context.active(), span) : origin
+  const started = performance.now()
+  const end = (outcome: Outcome): Outcome => {
+    const failed = outcome.kind === 'dead' ? { [ATTRIBUTE.errorType]: outcome.reason } : undefined
+    options.duration?.record((performance.now() - started) / 1000, failed)
+    if (span) endSpan(span, outcome)
+    return within ? { ...outcome, trace: within } : outcome
+  }
   try {
-    const result = call(handler, message, options)
+    const result = call(handler, message, within, options)
     return isThenable(result)
       ? result.then(
-          line => done(message, line, options),
-          error => failed(message, error),
+          line => end(done(message, line, options)),
+          error => end(failed(message, error)),
         )
-      : done(message, result, options)
+      : end(done(message, result, options))
   } catch (error) {
-    return failed(message, error)
+    return end(failed(message, error))
   }
 }
 
 /** Calls the handler in the trace that the message belongs to; gives a promise up after the timeout. */
-function call(handler: Handler, message: Message, options: HandleOptions): unknown {
+function call(
+  handler: Handler,
+  message: Message,
+  within: Context | undefined,
+  options: HandleOptions,
+): unknown {
   const own = new Call(options)
-  const result =
-    message.traceparent === undefined
-      ? handler(message, own)
-      : context.with(propagation.extract(ROOT_CONTEXT, message), () => handler(message, own))
+  const result = within ? context.with(within, () => handler(message, own)) : handler(message, own)
   if (!isThenable(result)) return result
   if (options.timeout === 0) return Promise.resolve(result)
   return new Promise((resolve, reject) => {
@@ -165,7 +183,7 @@ function done(message: Message, result: unknown, { consumer }: HandleOptions): O
       ? result
       : `Consumer ${consumer} processed package ${message.package} (timestamp: ${message.timestamp})`
   if (line.includes('\n')) return failed(message, new Poison('invalid line', 'the line contains a newline'))
-  return { entry: message.entry, kind: 'done', line }
+  return { entry: message.entry, package: message.package, kind: 'done', line }
 }
 
 function failed(message: Message, error: unknown): Outcome {

@@ -1,3 +1,5 @@
+import type { Load } from './measure-consumer.ts'
+
 /**
  * The entries that were received and not yet settled, and whether there is room for more. Reading waits
  * for room, so nothing piles up in the process while handling, Redis or the disk is slow.
@@ -30,6 +32,12 @@ export class Held {
   get room(): number {
     if (this.blocked() || this.bytes >= this.maxBytes) return 0
     return Math.max(0, this.maxEntries - this.entries.size)
+  }
+
+  /** How full it is, for those who watch. */
+  get load(): Load {
+    const full = this.bytes >= this.maxBytes || this.entries.size >= this.maxEntries
+    return { size: this.entries.size, full, diskFull: this.blocked() }
   }
 
   get roomBytes(): number {

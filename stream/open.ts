@@ -3,6 +3,8 @@ import type { Redis } from 'ioredis'
 import { RedisError } from './connection.ts'
 import type { Keys } from './keys.ts'
 import { Script } from './scripts.ts'
+import { ATTRIBUTE } from './semconv.ts'
+import { record, spansOf } from './tracing.ts'
 
 export interface OpenStream {
   /** Name of the stream's present life. */
@@ -56,12 +58,17 @@ function newEpoch(): string {
  * @param groups the groups to record, one at least
  */
 export async function openStream(redis: Redis, keys: Keys, groups: string[]): Promise<OpenStream> {
+  const started = performance.now()
   try {
     const [epoch, sequence, created] = await script.run(
       redis,
       [keys.stream, keys.head],
       [newEpoch(), ...groups],
     )
+    if (created) {
+      const { name, attributes } = spansOf(keys, 'create')
+      record({ name, attributes: { ...attributes, [ATTRIBUTE.epoch]: epoch }, started })
+    }
     return { epoch, sequence, created: created === 1 }
   } catch (error) {
     throw refusal(error)

@@ -1,13 +1,17 @@
+import type { Context } from '@opentelemetry/api'
 import { defer, from, merge, type Observable } from 'rxjs'
 import { answer, DEADLINE, within } from './connection.ts'
 import { decode, type Message, Poison } from './message.ts'
 import { Script } from './scripts.ts'
 import type { Session } from './session.ts'
+import { originOf } from './tracing.ts'
 
 /** An entry in hand: what it says, or why no handler can be given it. */
 export interface Delivery {
   readonly entry: string
   readonly message: Message | Poison
+  /** The trace context that its producer sent along. */
+  readonly origin?: Context
 }
 
 type Entry = [id: string, fields: string[]]
@@ -59,6 +63,7 @@ async function* readNew(session: Session, turn: Turn): AsyncGenerator<Delivery[]
     await held.until(() => mayRead() || session.stopping)
     if (session.stopping) return
     const batch = await turn.take(async () => {
+      const asked = performance.now()
       const count = held.ask(settings.batch)
       const reply = (await within(
         patience,
@@ -86,6 +91,7 @@ async function* readNew(session: Session, turn: Turn): AsyncGenerator<Delivery[]
         found.push(deliver(session, id, fields, 1, size))
       }
       if (found.length > 0) events.next({ type: 'delivered', count: found.length, bytes, again: false })
+      session.spans.polled(found, asked)
       return found
     })
     if (batch.length > 0) yield batch
@@ -145,6 +151,7 @@ async function strays({ options: { keys, consumer }, redis, held }: Session): Pr
 
 async function handOver(session: Session, rows: Pending[]): Promise<[looked: number, batch: Delivery[]]> {
   const { keys, consumer, events } = session.options
+  const asked = performance.now()
   const [looked, entries] = await handover.run(
     session.redis,
     [keys.stream, keys.sessions, keys.dead, keys.counts],
@@ -158,6 +165,7 @@ async function handOver(session: Session, rows: Pending[]): Promise<[looked: num
     batch.push(deliver(session, id, fields, deliveries, size))
   }
   if (batch.length > 0) events.next({ type: 'delivered', count: batch.length, bytes, again: true })
+  session.spans.polled(batch, asked)
   return [looked, batch]
 }
 
@@ -179,11 +187,25 @@ function deliver(
   size: number,
 ): Delivery {
   session.held.add(entry, size)
+  const message = decoded(entry, fields, deliveries)
+  if (message instanceof Poison) {
+    const at = fields.indexOf('traceparent')
+    const traceparent = at % 2 === 0 ? fields[at + 1] : undefined
+    return traceparent === undefined
+      ? { entry, message }
+      : { entry, message, origin: originOf({ traceparent }) }
+  }
+  return message.traceparent === undefined
+    ? { entry, message }
+    : { entry, message, origin: originOf(message) }
+}
+
+function decoded(entry: string, fields: string[], deliveries: number): Message | Poison {
   try {
-    return { entry, message: decode(entry, fields, deliveries) }
+    return decode(entry, fields, deliveries)
   } catch (error) {
-    if (!(error instanceof Poison)) throw error
-    return { entry, message: error }
+    if (error instanceof Poison) return error
+    throw error
   }
 }
 

@@ -4,9 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { audit } from './audit.ts'
 import { answer, connect, DEADLINE, RedisError } from './connection.ts'
+import { EntrySpans } from './entry-spans.ts'
 import type { Events } from './events.ts'
 import { Held } from './held.ts'
 import { checkName, type Keys } from './keys.ts'
+import { observeLoad, type PackageDurations, packageDurations } from './measure-consumer.ts'
 import { openStream } from './open.ts'
 import { OutputWriter } from './output.ts'
 import { prepareRunFolder, type RunFolder, runFolder } from './run-folder.ts'
@@ -56,6 +58,9 @@ export class Session {
   readonly lost = new AbortController()
   /** Set when something is pending for this consumer that it does not hold. */
   recoverWanted = true
+  readonly spans: EntrySpans
+  readonly durations: PackageDurations = packageDurations()
+  private readonly endObserving: () => void
 
   constructor(
     readonly options: SessionOptions,
@@ -73,6 +78,8 @@ export class Session {
     const { maxHeld, maxHeldBytes, maxUnflushed } = options.settings
     this.committed = this.flushed = length
     this.held = new Held(maxHeld, maxHeldBytes, () => this.unflushed > maxUnflushed)
+    this.spans = new EntrySpans(options.keys, options.consumer, options.url)
+    this.endObserving = observeLoad(() => this.held.load)
     this.writer = run && new OutputWriter(logs, options.keys, run, options.consumer)
     options.stop.addEventListener('abort', () => this.held.changed(), { signal: this.lost.signal })
   }
@@ -103,6 +110,7 @@ export class Session {
   /** Lets go of connections and files, without a word to Redis. */
   dispose(): void {
     this.lost.abort()
+    this.endObserving()
     for (const redis of [this.redis, this.reader, this.logs]) redis.disconnect()
     void this.writer?.close()
   }

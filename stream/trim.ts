@@ -4,6 +4,8 @@ import type { Events } from './events.ts'
 import type { Keys } from './keys.ts'
 import { refusal, StreamUnusable } from './open.ts'
 import { Script } from './scripts.ts'
+import { ATTRIBUTE } from './semconv.ts'
+import { record, spansOf } from './tracing.ts'
 
 export interface TrimOptions {
   readonly epoch: string
@@ -56,7 +58,17 @@ export async function trim(redis: Redis, keys: Keys, options: TrimOptions): Prom
     await turn() // others' commands come between the slices
   }
   const result = { removed, length, ...(pinnedBy && { pinnedBy }) }
-  if (slices > 1)
-    events?.next({ type: 'trimmed', ...result, slices: slices - 1, ms: performance.now() - started })
+  if (slices > 1) {
+    const { name, attributes: common } = spansOf(keys, 'trim')
+    const attributes = {
+      ...common,
+      [ATTRIBUTE.removed]: removed,
+      [ATTRIBUTE.length]: length,
+      ...(pinnedBy && { [ATTRIBUTE.pinnedBy]: pinnedBy }),
+    }
+    record({ name, attributes, started }, () =>
+      events?.next({ type: 'trimmed', ...result, slices: slices - 1, ms: performance.now() - started }),
+    )
+  }
   return result
 }

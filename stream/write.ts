@@ -24,6 +24,7 @@ async function step(session: Session): Promise<void> {
     try {
       const end = await writer.flush((bytes, to, ms) => {
         session.flushed = to
+        session.spans.flushed(to)
         session.held.changed()
         events.next({ type: 'flushed', consumer, bytes, to, ms })
       })

@@ -12,7 +12,7 @@
 --       or '' when no file is written  5 number of entries n, 1 to 1000  6 first and 7 last of their ids
 --       8 all ids, ascending, separated by spaces (one string: 500 arguments cost more than the commit)
 --       then, for each entry that is not done: its index from 1, 'dead', reason, detail
--- Reply {end of the output, fenced, done, (id of an entry that went to the dead letters, ...)}
+-- Reply {end of the output, (id of a fenced entry, ...), done, (id of one that went to the dead letters, ...)}
 -- Errors FENCED  the session was ended: nothing was settled
 --        WRONGTYPE before the first write, because a script that fails half way stays half done
 local stream, sessions, counts, dead, files, output = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -34,7 +34,7 @@ for at = 9, #ARGV, 4 do other[tonumber(ARGV[at])] = true end
 
 -- Nearly always the batch is exactly what is pending for the caller from its first id to its last.
 local rows = redis.call('XPENDING', stream, group, ARGV[6], ARGV[7], n, me)
-local ack, fenced = {}, 0
+local ack, fenced = {}, {}
 for i = 1, #rows do ack[i] = rows[i][1] end
 local all_mine = table.concat(ack, ' ') == ARGV[8]
 local settled = {} -- index -> id of those with an outcome other than done
@@ -56,11 +56,12 @@ else
       ack[#ack + 1] = id
       kept[i] = true
       if other[i] then settled[i] = id end
+    else
+      fenced[#fenced + 1] = id
     end
   end
-  fenced = n - #ack
-  if fenced > 0 then redis.call('HINCRBY', counts, 'fenced', fenced) end
-  if fenced > 0 and lines ~= '' then
+  if #fenced > 0 then redis.call('HINCRBY', counts, 'fenced', #fenced) end
+  if #fenced > 0 and lines ~= '' then
     local at, kept_lines = 0, {}
     for line in string.gmatch(lines, '[^\n]*\n') do
       repeat at = at + 1 until not other[at]

@@ -7,39 +7,39 @@
 -- KEYS  1 stream  2 sessions  3 beats  4 dead letters  5 counts
 -- ARGV  1 group  2 consumer  3 token  4 peer  5 peer's token, '-' ended, '' none  6 peer's beat
 --       7 only entries delivered at most so often  8 how many at most
--- Reply {claimed, lost, 1 if the peer's session was ended}, or {-1, 0, 0} when the peer has moved
+-- Reply {(id of a claimed entry, ...), lost, 1 if the peer's session was ended}: nothing when the peer has moved
 -- Errors FENCED  the caller's own session was ended
 local stream, sessions, beats, dead, counts = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local group, me, peer = ARGV[1], ARGV[2], ARGV[4]
 if redis.call('HGET', sessions, me) ~= ARGV[3] then return redis.error_reply('FENCED ' .. me) end
-if (redis.call('HGET', sessions, peer) or '') ~= ARGV[5] then return { -1, 0, 0 } end
-if ARGV[5] ~= '-' and (redis.call('HGET', beats, peer) or '0') ~= ARGV[6] then return { -1, 0, 0 } end
+if (redis.call('HGET', sessions, peer) or '') ~= ARGV[5] then return { {}, 0, 0 } end
+if ARGV[5] ~= '-' and (redis.call('HGET', beats, peer) or '0') ~= ARGV[6] then return { {}, 0, 0 } end
 
 local most, limit = tonumber(ARGV[7]), tonumber(ARGV[8])
-local claimed, lost, from = 0, 0, '-'
+local claimed, lost, from = {}, 0, '-'
 repeat
   local rows = redis.call('XPENDING', stream, group, from, '+', 100, peer)
   for _, row in ipairs(rows) do
     local id = row[1]
-    if claimed < limit and row[4] <= most then
+    if #claimed < limit and row[4] <= most then
       if #redis.call('XRANGE', stream, id, id) == 0 then
         redis.call('XADD', dead, '*', 'reason', 'payload missing', 'entry', id, 'consumer', peer, 'deliveries', row[4])
         redis.call('XACK', stream, group, id)
         lost = lost + 1
       else
         redis.call('XCLAIM', stream, group, me, 0, id, 'JUSTID')
-        claimed = claimed + 1
+        claimed[#claimed + 1] = id
       end
     end
     from = '(' .. id
   end
-until #rows < 100 or claimed >= limit
+until #rows < 100 or #claimed >= limit
 
 if lost > 0 then
   redis.call('HINCRBY', counts, 'lost', lost)
   redis.call('HINCRBY', counts, 'dead', lost)
 end
-if claimed > 0 then redis.call('HINCRBY', counts, 'claimed', claimed) end
+if #claimed > 0 then redis.call('HINCRBY', counts, 'claimed', #claimed) end
 local ended = 0
 if ARGV[5] ~= '-' and #redis.call('XPENDING', stream, group, '-', '+', 1, peer) == 0 then
   redis.call('HSET', sessions, peer, '-')

@@ -1,0 +1,52 @@
+import { Server, ServerCredentials } from '@grpc/grpc-js'
+
+const SERVICES = ['trace.v1.TraceService', 'metrics.v1.MetricsService']
+const raw = (value: Buffer) => value
+
+/** Accepts OTLP over gRPC, as a Collector would, and counts what comes. */
+export class OtlpSink {
+  requests = 0
+  bytes = 0
+
+  private constructor(
+    private readonly server: Server,
+    readonly url: string,
+  ) {}
+
+  static async start(): Promise<OtlpSink> {
+    const server = new Server({ 'grpc.max_receive_message_length': -1 })
+    const port = await new Promise<number>((resolve, reject) => {
+      server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+        error ? reject(error) : resolve(bound),
+      )
+    })
+    const sink = new OtlpSink(server, `http://127.0.0.1:${port}`)
+    for (const service of SERVICES) {
+      const path = `/opentelemetry.proto.collector.${service}/Export`
+      const method = {
+        path,
+        requestStream: false,
+        responseStream: false,
+        requestSerialize: raw,
+        requestDeserialize: raw,
+        responseSerialize: raw,
+        responseDeserialize: raw,
+      }
+      server.addService(
+        { Export: method },
+        {
+          Export: (call: { request: Buffer }, reply: (error: null, answer: Buffer) => void) => {
+            sink.requests++
+            sink.bytes += call.request.length
+            reply(null, Buffer.alloc(0))
+          },
+        },
+      )
+    }
+    return sink
+  }
+
+  stop(): void {
+    this.server.forceShutdown()
+  }
+}

@@ -1,0 +1,22 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { metrics, ProxyTracerProvider, trace } from '@opentelemetry/api'
+
+/** What the SDK's providers can do beyond the API. */
+interface Provider {
+  shutdown?(): Promise<void>
+}
+
+/**
+ * Has the last spans and metrics sent, if the SDK is there. Takes `deadline` ms at most, and never fails:
+ * who measures must not hold up what is measured.
+ */
+export async function flushTelemetry(deadline: number): Promise<void> {
+  const tracers = trace.getTracerProvider()
+  const providers: Provider[] = [
+    tracers instanceof ProxyTracerProvider ? (tracers.getDelegate() as Provider) : (tracers as Provider),
+    metrics.getMeterProvider() as Provider,
+  ]
+  // The reason why it could not be sent is said by telemetry itself.
+  const sent = Promise.allSettled(providers.map(async provider => provider.shutdown?.()))
+  await Promise.race([sent, sleep(deadline)])
+}

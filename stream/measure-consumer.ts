@@ -1,0 +1,99 @@
+import type { Histogram } from '@opentelemetry/api'
+import type { Subscription } from 'rxjs'
+import type { Events } from './events.ts'
+import { createBackpressure, getMeter, observe, requests, seconds } from './metrics.ts'
+import { ATTRIBUTE, METRIC } from './semconv.ts'
+
+/** Counts a consumer's events in metrics, until it is unsubscribed. */
+export function measureConsumer(events: Events, consumer: string): Subscription {
+  const meter = getMeter()
+  const counter = (name: string, unit: string, description: string) =>
+    meter.createCounter(name, { unit, description })
+  const processed = counter(METRIC.processed, '{message}', 'Packages whose line is committed')
+  const redeliveries = counter(
+    METRIC.redeliveries,
+    '{message}',
+    'Entries delivered before, here or elsewhere',
+  )
+  const claims = counter(METRIC.claims, '{message}', 'Entries taken over from peers')
+  const fenced = counter(METRIC.fenced, '{message}', 'Outcomes refused: a peer had taken over')
+  const dead = counter(METRIC.dead, '{message}', 'Entries that went to the dead letters')
+  const output = counter(METRIC.output, 'By', 'Output written to disk')
+  const restarts = counter(METRIC.restarts, '{restart}', 'Sessions or connections lost')
+  const request = requests(meter)
+  const flush = seconds(meter, METRIC.flushDuration, 'One write of output with its fdatasync')
+  const mine = { [ATTRIBUTE.consumer]: consumer }
+  const settle = { [ATTRIBUTE.operation]: 'settle' }
+  // What counts faults is there from the start: a first fault is an increase only from a zero.
+  processed.add(0, mine)
+  for (const zero of [redeliveries, claims, fenced, restarts]) zero.add(0)
+  return events.subscribe(event => {
+    switch (event.type) {
+      case 'committed':
+        processed.add(event.done, mine)
+        request.record(event.ms / 1000, settle)
+        break
+      case 'delivered':
+        if (event.again) redeliveries.add(event.count)
+        break
+      case 'claimed':
+        claims.add(event.count)
+        if (event.lost > 0) dead.add(event.lost, { [ATTRIBUTE.errorType]: 'payload missing' })
+        break
+      case 'fenced':
+        fenced.add(event.count)
+        break
+      case 'dead':
+        dead.add(1, { [ATTRIBUTE.errorType]: event.reason })
+        break
+      case 'flushed':
+        output.add(event.bytes, { [ATTRIBUTE.consumer]: event.consumer })
+        flush.record(event.ms / 1000)
+        break
+      case 'restarting':
+        restarts.add(1)
+        break
+    }
+  })
+}
+
+/** Why a consumer does not read just now. */
+export interface Load {
+  /** Entries received and not settled. */
+  readonly size: number
+  readonly full: boolean
+  /** Too much output waits for the disk. */
+  readonly diskFull: boolean
+}
+
+/** Shows what a consumer has in hand. Returns what ends that. */
+export function observeLoad(load: () => Load): () => void {
+  const meter = getMeter()
+  const held = meter.createObservableGauge(METRIC.held, {
+    unit: '{message}',
+    description: 'Entries received and not settled',
+  })
+  const backpressure = createBackpressure(meter)
+  return observe(meter, [held, backpressure], result => {
+    const { size, full, diskFull } = load()
+    result.observe(held, size)
+    result.observe(backpressure, Number(full), { [ATTRIBUTE.reason]: 'held' })
+    result.observe(backpressure, Number(diskFull), { [ATTRIBUTE.reason]: 'disk' })
+  })
+}
+
+/** Durations of single packages, in seconds, which are too many to be events. */
+export interface PackageDurations {
+  /** The handler. */
+  readonly process: Histogram
+  /** From being appended, by Redis' clock, to being committed, by this process' clock. */
+  readonly endToEnd: Histogram
+}
+
+export function packageDurations(): PackageDurations {
+  const meter = getMeter()
+  return {
+    process: seconds(meter, METRIC.processDuration, 'The handler, one package'),
+    endToEnd: seconds(meter, METRIC.endToEnd, 'Appended until committed, one package'),
+  }
+}

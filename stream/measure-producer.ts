@@ -1,0 +1,142 @@
+import type { Subscription } from 'rxjs'
+import type { Events } from './events.ts'
+import type { StreamState } from './inspect.ts'
+import { createBackpressure, getMeter, observe, requests } from './metrics.ts'
+import { ATTRIBUTE, METRIC } from './semconv.ts'
+
+/** Ms after which what was last seen of the stream is no longer shown. */
+const STALE = 10_000
+
+/** What only the producer itself knows. */
+export interface ProducerLoad {
+  /** Whether it waits because the slowest group is too far behind. */
+  readonly backpressure: boolean
+  /** The group that keeps the stream from being trimmed. */
+  readonly pinnedBy: string | null
+}
+
+/**
+ * Counts a producer's events in metrics, and shows the stream and its groups as they were last inspected,
+ * until it is unsubscribed. One process does so for all: a sum over consumers would count them many times.
+ */
+export function measureProducer(events: Events, load: () => ProducerLoad): Subscription {
+  const meter = getMeter()
+  const counter = (name: string, unit: string, description: string) => {
+    const created = meter.createCounter(name, { unit, description })
+    created.add(0) // a first one is an increase only from a zero
+    return created
+  }
+  const produced = counter(METRIC.produced, '{message}', 'Packages given out')
+  const trimmed = counter(METRIC.trimmed, '{message}', 'Entries trimmed')
+  const trims = counter(METRIC.trims, '{operation}', 'Trims')
+  const restarts = counter(METRIC.restarts, '{restart}', 'Connections lost')
+  const request = requests(meter)
+  const send = { [ATTRIBUTE.operation]: 'send' }
+  const groups = new Groups()
+  const subscription = events.subscribe(event => {
+    switch (event.type) {
+      case 'appended':
+        produced.add(event.count)
+        request.record(event.ms / 1000, send)
+        break
+      case 'trimmed':
+        trimmed.add(event.removed)
+        trims.add(1)
+        break
+      case 'restarting':
+        restarts.add(1)
+        break
+      case 'inspected':
+        groups.see(event.group, event.state)
+        break
+    }
+  })
+  subscription.add(observeGroups(groups))
+  subscription.add(observeProducer(load, groups))
+  return subscription
+}
+
+/** What was last seen of each group. */
+class Groups {
+  private readonly seen = new Map<string, { state: StreamState; at: number }>()
+  /** Group and consumer -> its beat, and when it was first seen there, by performance.now(). */
+  private beats = new Map<string, { beat: number; since: number }>()
+
+  see(group: string, state: StreamState): void {
+    const at = performance.now()
+    this.seen.set(group, { state, at })
+    const live = new Set<string>()
+    for (const { id, beat, session } of state.consumers) {
+      if (session !== 'live') continue
+      const key = `${group} ${id}`
+      live.add(key)
+      if (this.beats.get(key)?.beat !== beat) this.beats.set(key, { beat, since: at })
+    }
+    for (const key of this.beats.keys())
+      if (key.startsWith(`${group} `) && !live.has(key)) this.beats.delete(key)
+  }
+
+  /** Groups whose state is not too old to be shown. */
+  get fresh(): [group: string, state: StreamState][] {
+    const now = performance.now()
+    return [...this.seen].flatMap(([group, { state, at }]) => (now - at < STALE ? [[group, state]] : []))
+  }
+
+  /** Seconds since a heartbeat was first seen; undefined for a consumer without a session. */
+  beatAge(group: string, consumer: string): number | undefined {
+    const beat = this.beats.get(`${group} ${consumer}`)
+    return beat && (performance.now() - beat.since) / 1000
+  }
+}
+
+function observeGroups(groups: Groups): () => void {
+  const meter = getMeter()
+  const gauge = (name: string, unit: string, description: string) =>
+    meter.createObservableGauge(name, { unit, description })
+  const length = gauge(METRIC.length, '{message}', 'Entries in the stream')
+  const givenOut = gauge(METRIC.givenOut, '{message}', 'Last package number of this run')
+  const done = gauge(METRIC.done, '{message}', 'Packages of this run whose line is committed')
+  const deadLetters = gauge(METRIC.deadLetters, '{message}', 'Entries in the dead letters')
+  const lag = gauge(METRIC.lag, '{message}', 'Packages not yet delivered to the group')
+  const pending = gauge(METRIC.pending, '{message}', 'Entries delivered and not settled')
+  const oldest = gauge(METRIC.oldestPending, 's', 'Age of the oldest pending entry')
+  const heartbeat = gauge(METRIC.heartbeat, 's', 'Since the last heartbeat')
+  const unflushed = gauge(METRIC.unflushed, 'By', 'Output committed and not known to be on disk')
+  const all = [length, givenOut, done, deadLetters, lag, pending, oldest, heartbeat, unflushed]
+  return observe(meter, all, result => {
+    const fresh = groups.fresh
+    const [first] = fresh
+    if (!first) return
+    result.observe(length, first[1].length)
+    result.observe(givenOut, first[1].sequence)
+    result.observe(deadLetters, first[1].deadLetters)
+    result.observe(done, Math.min(...fresh.map(([, state]) => state.done)))
+    for (const [group, state] of fresh) {
+      const ofGroup = { [ATTRIBUTE.group]: group }
+      result.observe(lag, state.lag, ofGroup)
+      result.observe(oldest, (state.oldestPending ?? 0) / 1000, ofGroup)
+      for (const { id, session, pending: held, unflushed: bytes } of state.consumers) {
+        if (session === 'none' && held === 0 && bytes === 0) continue // its file is all that is left
+        const ofConsumer = { ...ofGroup, [ATTRIBUTE.consumer]: id }
+        result.observe(pending, held, ofConsumer)
+        result.observe(unflushed, bytes, ofConsumer)
+        const age = groups.beatAge(group, id)
+        if (age !== undefined) result.observe(heartbeat, age, ofConsumer)
+      }
+    }
+  })
+}
+
+function observeProducer(load: () => ProducerLoad, groups: Groups): () => void {
+  const meter = getMeter()
+  const pinned = meter.createObservableGauge(METRIC.pinned, {
+    description: '1 while the group keeps the stream from being trimmed',
+  })
+  const backpressure = createBackpressure(meter)
+  return observe(meter, [pinned, backpressure], result => {
+    const { backpressure: waits, pinnedBy } = load()
+    result.observe(backpressure, Number(waits), { [ATTRIBUTE.reason]: 'backlog' })
+    for (const [group] of groups.fresh)
+      result.observe(pinned, Number(group === pinnedBy), { [ATTRIBUTE.group]: group })
+  })
+}

@@ -1,0 +1,40 @@
+import { type Histogram, type Meter, metrics, type ObservableGauge } from '@opentelemetry/api'
+import { METRIC, SCOPE } from './semconv.ts'
+
+/** Upper bounds of histogram buckets, seconds: half a millisecond can be told from one. */
+const BOUNDARIES = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0015, 0.002, 0.0025, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25,
+  0.5, 0.75, 1, 2.5, 5, 10, 30, 60,
+]
+
+/** Instruments are made when they are needed: those made before the SDK is there never record. */
+export function getMeter(): Meter {
+  return metrics.getMeter(SCOPE)
+}
+
+export function seconds(meter: Meter, name: string, description: string): Histogram {
+  return meter.createHistogram(name, {
+    unit: 's',
+    description,
+    advice: { explicitBucketBoundaries: BOUNDARIES },
+  })
+}
+
+export function requests(meter: Meter): Histogram {
+  return seconds(meter, METRIC.requestDuration, 'One request to Redis')
+}
+
+export function createBackpressure(meter: Meter): ObservableGauge {
+  return meter.createObservableGauge(METRIC.backpressure, {
+    description: '1 while it holds reading or sending back, else 0',
+  })
+}
+
+type Gauge = Parameters<Meter['addBatchObservableCallback']>[1][number]
+type Observer = Parameters<Meter['addBatchObservableCallback']>[0]
+
+/** Calls `observer` at each collection of the gauges. Returns what ends that. */
+export function observe(meter: Meter, gauges: Gauge[], observer: Observer): () => void {
+  meter.addBatchObservableCallback(observer, gauges)
+  return () => meter.removeBatchObservableCallback(observer, gauges)
+}

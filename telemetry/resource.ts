@@ -1,0 +1,31 @@
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { dirname, join } from 'node:path'
+import { type Resource, resourceFromAttributes } from '@opentelemetry/resources'
+
+/**
+ * Names the service after the package that its script belongs to: `@conveyor/consumer` is `conveyor-consumer`.
+ * OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES come before. An instance is `host/pid`.
+ *
+ * @param script path of the main module
+ */
+export function serviceResource(script: string | undefined): Resource {
+  const { name, version } = packageOf(script)
+  return resourceFromAttributes({
+    'service.name': name?.replace(/^@/, '').replaceAll('/', '-') ?? 'unknown_service:node',
+    ...(version !== undefined && { 'service.version': version }),
+    'service.instance.id': `${hostname()}/${process.pid}`,
+  })
+}
+
+/** The nearest package.json above a script. */
+function packageOf(script: string | undefined): { name?: string; version?: string } {
+  if (!script) return {}
+  for (let folder = dirname(script); ; folder = dirname(folder)) {
+    try {
+      return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+    } catch {
+      if (folder === dirname(folder)) return {}
+    }
+  }
+}

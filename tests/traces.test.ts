@@ -1,0 +1,198 @@
+import { context, trace } from '@opentelemetry/api'
+import type { ReadableSpan } from '@opentelemetry/sdk-trace'
+import { lastValueFrom, of, Subject, type Subscription } from 'rxjs'
+import { expect, onTestFinished, test } from 'vitest'
+import { append } from '../stream/append.ts'
+import { consume } from '../stream/consume.ts'
+import type { Handler } from '../stream/handle.ts'
+import { packages } from '../stream/message.ts'
+import { trim } from '../stream/trim.ts'
+import { KeepingSampler, RateLimitedSampler } from '../telemetry/sampler.ts'
+import { type Bench, bench, done, settle, until, useRedis } from './redis.ts'
+import { parentOf, useTelemetry } from './telemetry.ts'
+
+/** Takes the first so many roots of each test; the clock stands. */
+let left = 0
+const first = { ...new RateLimitedSampler(1), shouldSample: () => ({ decision: left-- > 0 ? 2 : 0 }) }
+const seen = useTelemetry(new KeepingSampler(first))
+const shared = useRedis()
+
+async function produce(b: Bench, count: number, sampled: number): Promise<void> {
+  left = sampled
+  const { url, keys, groups, events } = b
+  await lastValueFrom(of([packages(count)]).pipe(append({ url, keys, groups, events })))
+}
+
+function start(b: Bench, handler: Handler = () => {}, consumer = 'a'): Subscription {
+  const running = consume({ ...b.options(consumer), handler }).subscribe({ error: () => {} })
+  onTestFinished(() => running.unsubscribe())
+  return running
+}
+
+const idOf = (span: ReadableSpan | undefined) => span?.spanContext().spanId
+const linked = (span: ReadableSpan | undefined) => span?.links.map(link => link.context.spanId)
+
+test('a package is one trace: sent, processed, committed, written; batches link to it', async () => {
+  const b = await bench(shared)
+  await produce(b, 16, 2)
+  let inHandler: string | undefined
+  start(b, message => {
+    if (message.package === 1) inHandler = trace.getActiveSpan()?.spanContext().spanId
+  })
+  const written = await seen.ended('write', 2)
+  const sent = seen.named('send')
+  const processed = seen.named('process')
+  const committed = seen.named('commit')
+  const { stream, group } = b.keys
+
+  expect(sent.map(({ attributes }) => attributes['conveyor.package'])).toEqual([1, 2])
+  expect(sent.map(parentOf)).toEqual([undefined, undefined])
+  expect(processed.map(parentOf)).toEqual(sent.map(idOf))
+  expect(committed.map(parentOf)).toEqual(processed.map(idOf))
+  expect(written.map(parentOf)).toEqual(processed.map(idOf))
+  expect(new Set(written.map(span => span.spanContext().traceId)).size).toBe(2)
+  expect(inHandler).toBe(idOf(processed[0]))
+
+  const polled = seen.named('poll')
+  const settled = seen.named('settle')
+  expect(polled.flatMap(linked)).toEqual(sent.map(idOf))
+  expect(settled.flatMap(linked)).toEqual(processed.map(idOf))
+  expect([...polled, ...settled].map(parentOf)).toEqual([undefined, undefined])
+
+  const [entry] = (await b.redis.xrange(stream, '-', '+', 'COUNT', 1))[0] ?? []
+  expect([sent[0]?.name, sent[0]?.kind, processed[0]?.kind]).toEqual([`send ${stream}`, 3, 4])
+  expect(processed[0]?.attributes).toEqual({
+    'messaging.system': 'redis',
+    'messaging.destination.name': stream,
+    'messaging.operation.name': 'process',
+    'messaging.operation.type': 'process',
+    'messaging.consumer.group.name': group,
+    'messaging.client.id': 'a',
+    'messaging.message.id': entry,
+    'conveyor.package': 1,
+  })
+  expect(settled[0]?.attributes).toMatchObject({
+    'messaging.operation.type': 'settle',
+    'messaging.batch.message_count': 16,
+    'server.address': '127.0.0.1',
+    'server.port': shared.server.port,
+  })
+})
+
+test('what is not sampled has no spans, and its entries carry nothing', async () => {
+  const b = await bench(shared)
+  await produce(b, 100, 0)
+  start(b)
+  await until(async () => (await b.count('done:a')) === 100, 'all are done')
+  expect(seen.spans.map(({ name }) => name)).toEqual([`create ${b.keys.stream}`])
+  const entries = await b.redis.xrange(b.keys.stream, '-', '+')
+  expect(new Set(entries.map(([, fields]) => fields.length))).toEqual(new Set([2]))
+})
+
+test('a package belongs to the trace in which it was appended, and keeps one that it brings', async () => {
+  const b = await bench(shared)
+  left = 1
+  const request = trace.getTracer('test').startSpan('request')
+  const { url, keys, groups } = b
+  const mine = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  await context.with(trace.setSpan(context.active(), request), () =>
+    lastValueFrom(
+      of([packages(1), { ...packages(1), headers: { traceparent: mine } }]).pipe(
+        append({ url, keys, groups }),
+      ),
+    ),
+  )
+  start(b)
+  const processed = await seen.ended('process', 2)
+  expect(seen.named('send').map(parentOf)).toEqual([idOf(request as unknown as ReadableSpan)])
+  expect(parentOf(processed[1])).toBe('b7ad6b7169203331')
+})
+
+test('the last package number ends the spans: what was not given out has none', async () => {
+  const b = await bench(shared)
+  left = 10
+  const { url, keys, groups } = b
+  await lastValueFrom(of([packages(10)]).pipe(append({ url, keys, groups, last: 3 })))
+  expect(seen.named('send').map(({ attributes }) => attributes['conveyor.package'])).toEqual([1, 2, 3])
+})
+
+test('a dead letter is traced whatever the rate, and said so within its trace', async () => {
+  const b = await bench(shared)
+  await produce(b, 2, 0)
+  const traces: unknown[] = []
+  b.events.subscribe(event => {
+    if (event.type === 'dead') traces.push(trace.getActiveSpan()?.spanContext().traceId)
+  })
+  start(b, ({ package: number }) => {
+    if (number === 2) throw new Error('secret')
+  })
+  const [committed] = await seen.ended('commit', 1)
+  expect(committed?.attributes).toMatchObject({
+    'conveyor.package': 2,
+    'conveyor.outcome': 'dead',
+    'error.type': 'handler failed',
+  })
+  expect(committed?.status.code).toBe(2)
+  expect(traces).toEqual([committed?.spanContext().traceId])
+  expect(
+    JSON.stringify(seen.spans.map(({ attributes, events, status }) => [attributes, events, status])),
+  ).not.toContain('secret')
+})
+
+test('a claimed package is processed in its own trace, which says from whom; the claim is linked', async () => {
+  const b = await bench(shared)
+  await produce(b, 3, 1)
+  const dead = await b.open('dead')
+  await b.receive('dead', 3)
+  start(b)
+  const processed = await seen.ended('process', 3)
+  dead.dispose()
+  const [claim] = seen.named('claim')
+  expect(claim?.attributes).toMatchObject({
+    'conveyor.claimed_from': 'dead',
+    'messaging.batch.message_count': 3,
+  })
+  const [sent] = seen.named('send')
+  expect(processed.map(parentOf)).toEqual([idOf(sent), undefined, undefined])
+  for (const span of processed) {
+    expect(span.attributes).toMatchObject({ 'conveyor.claimed_from': 'dead', 'messaging.client.id': 'a' })
+    expect(linked(span)).toEqual([idOf(claim)])
+  }
+})
+
+test('an outcome that comes too late is a fenced commit in the trace of the package', async () => {
+  const b = await bench(shared)
+  await produce(b, 2, 1)
+  const slow = await b.open('slow')
+  const entries = await b.receive('slow', 2)
+  start(b)
+  await seen.ended('process', 2)
+  await expect(settle(slow, done(entries))).rejects.toThrow('FENCED')
+  const fenced = seen.named('commit').filter(({ attributes }) => attributes['conveyor.fenced'])
+  expect(fenced.map(({ attributes }) => attributes['messaging.message.id'])).toEqual(entries)
+  expect(fenced.map(({ attributes }) => attributes['messaging.client.id'])).toEqual(['slow', 'slow'])
+  expect(fenced.map(({ status }) => status.code)).toEqual([2, 2])
+})
+
+test('beginning a run, trimming, and writing what a dead peer left have spans', async () => {
+  const b = await bench(shared)
+  await produce(b, 200, 0)
+  const dead = await b.open('dead')
+  const entries = await b.receive('dead', 200)
+  await settle(dead, done(entries))
+  start(b)
+  await seen.ended('flush', 1)
+  const epoch = dead.epoch
+  const logged = new Subject<unknown>()
+  b.events.subscribe(
+    event => event.type === 'trimmed' && logged.next(trace.getActiveSpan()?.spanContext().spanId),
+  )
+  const told = lastValueFrom(logged)
+  await trim(shared.redis, b.keys, { epoch, above: 100, to: 50, events: b.events })
+  logged.complete()
+  const [trimmed] = seen.named('trim')
+  expect(trimmed?.attributes).toMatchObject({ 'conveyor.removed': 150, 'conveyor.length': 50 })
+  expect(await told).toBe(idOf(trimmed))
+  expect(seen.named('create')[0]?.attributes).toMatchObject({ 'conveyor.epoch': epoch })
+  expect(seen.named('flush')[0]?.attributes).toMatchObject({ 'messaging.client.id': 'dead' })
+})
