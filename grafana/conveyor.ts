@@ -1,0 +1,278 @@
+import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard'
+import { dashboard, type Row } from './dashboard.ts'
+import {
+  barGauge,
+  bars,
+  COUNT,
+  coloured,
+  colours,
+  fixed,
+  heatmap,
+  limit,
+  PER_SECOND,
+  series,
+  sideBySide,
+  stacked,
+  stat,
+  states,
+  steps,
+  words,
+} from './panels.ts'
+import { heat, last, now, nowAll, over, percentiles, perSecond, shareOf, total } from './queries.ts'
+
+const GROUP = 'messaging_consumer_group_name'
+const processed = perSecond('messages_processed_total', 'consumer')
+const processedTotal = total('messages_processed_total', 'consumer')
+
+const overview: Row = {
+  panels: [
+    coloured(
+      stat('Produced', 'Packages that the producers of this time range have given out.', COUNT, [
+        last(total('messages_produced_total'), 'produced'),
+      ]),
+      'blue',
+    ),
+    coloured(
+      stat('Processed', 'Packages whose line the consumers of this time range have committed.', COUNT, [
+        last(total('messages_processed_total'), 'processed'),
+      ]),
+      'green',
+    ),
+    coloured(
+      stat(
+        'Given out, done',
+        'Of this run, as Redis has it: the last package number, and the packages whose line is committed. What is between them is on its way, or among the dead letters.',
+        COUNT,
+        [last(now('conveyor_packages_given_out'), 'given out'), last(now('conveyor_packages_done'), 'done')],
+      ),
+      'blue',
+    ).overrideByName('done', colours('green')),
+    coloured(
+      stat('Lag', 'Packages that are not yet delivered to the group that is furthest behind.', COUNT, [
+        last(now('conveyor_lag'), 'lag'),
+      ]),
+      'green',
+      [1000, 'orange'],
+    ),
+    coloured(
+      stat('Pending', 'Entries delivered to a consumer and not settled.', COUNT, [
+        last(nowAll('conveyor_pending', GROUP, 'consumer'), 'pending'),
+      ]),
+      'green',
+      [10_000, 'orange'],
+    ),
+    coloured(
+      stat('Oldest pending', 'Age of the oldest entry that is delivered and not settled.', 's', [
+        last(now('conveyor_oldest_pending_age_seconds'), 'oldest pending'),
+      ]),
+      'green',
+      [5, 'orange'],
+      [30, 'red'],
+    ),
+    coloured(
+      stat('Dead letters', 'Entries in the dead letters: packages that no handler could process.', COUNT, [
+        last(now('conveyor_dead_letters'), 'dead letters'),
+      ]),
+      'green',
+      [1, 'red'],
+    ),
+    coloured(
+      stat('Consumers alive', 'Consumers whose last heartbeat is less than two seconds old.', COUNT, [
+        last(`count(${now('conveyor_heartbeat_age_seconds', 'consumer')} < 2) or vector(0)`, 'alive'),
+      ]),
+      'red',
+      [1, 'green'],
+    ),
+  ],
+}
+
+const throughput: Row = {
+  title: 'Throughput',
+  panels: [
+    series('Rate', 'Packages given out, and packages whose line is committed.', PER_SECOND, [
+      over(perSecond('messages_produced_total'), 'produced'),
+      over(perSecond('messages_processed_total'), 'processed'),
+    ])
+      .overrideByName('produced', fixed('blue'))
+      .overrideByName('processed', fixed('green')),
+    series('Lag and pending', 'What waits in the stream, and what the consumers have in hand.', COUNT, [
+      over(now('conveyor_lag'), 'lag'),
+      over(nowAll('conveyor_pending', GROUP, 'consumer'), 'pending'),
+    ])
+      .overrideByName('lag', fixed('orange'))
+      .overrideByName('pending', fixed('purple')),
+  ],
+}
+
+const consumers: Row = {
+  title: 'Consumers',
+  panels: [
+    barGauge('Processed by consumer', 'Packages whose line each consumer has committed.', COUNT, [
+      last(`sort_desc(${processedTotal})`, '{{consumer}}'),
+    ]),
+    barGauge('Share of each consumer', 'Each one’s part of all packages processed.', 'percentunit', [
+      last(`sort_desc(${shareOf(processedTotal)})`, '{{consumer}}'),
+    ])
+      .max(1)
+      .decimals(1),
+    stacked(
+      series('Distribution over time', 'Each one’s part of what is processed at the time.', 'percentunit', [
+        over(shareOf(processed), '{{consumer}}'),
+      ])
+        .span(8)
+        .max(1),
+    ),
+    stacked(
+      series('Processing by consumer', 'Packages whose line is committed.', PER_SECOND, [
+        over(processed, '{{consumer}}'),
+      ]).span(8),
+    ),
+    series('Pending by consumer', 'Entries that each consumer has in hand.', COUNT, [
+      over(now('conveyor_pending', 'consumer'), '{{consumer}}'),
+    ]).span(8),
+    limit(
+      series(
+        'Heartbeat age',
+        'Since each consumer’s last heartbeat. Past the line, its peers take over what it has in hand.',
+        's',
+        [over(now('conveyor_heartbeat_age_seconds', 'consumer'), '{{consumer}}')],
+      ).span(8),
+      1,
+    ),
+  ],
+}
+
+const latency: Row = {
+  title: 'Latency',
+  panels: [
+    heatmap('End to end', 'From appending a package until its line is committed.', 's', [
+      heat('conveyor_end_to_end_duration_seconds'),
+    ]),
+    series('End to end, percentiles', 'From appending a package until its line is committed.', 's', [
+      ...percentiles('conveyor_end_to_end_duration_seconds'),
+    ]).height(9),
+    series('Handler', 'One package in the handler.', 's', [
+      ...percentiles('messaging_process_duration_seconds'),
+    ]).span(8),
+    series(
+      'Handler of traced packages',
+      'From the spans that were sampled. Each dot is a package; it leads to its trace.',
+      's',
+      percentiles(
+        'traces_span_metrics_duration_seconds{service_name="conveyor-consumer",span_name="process number_stream"}',
+      ),
+    ).span(8),
+    series('Requests to Redis', 'A batch appended (send) or settled (settle), until Redis’ answer.', 's', [
+      ...percentiles('messaging_client_operation_duration_seconds', 'messaging_operation_name'),
+    ]).span(8),
+  ],
+}
+
+const stream: Row = {
+  title: 'Stream and trimming',
+  panels: [
+    series(
+      'Stream length',
+      'Entries in the stream. A trim takes away only what every group has done.',
+      COUNT,
+      [over(now('stream_length_current'), 'entries')],
+    ).span(8),
+    bars(
+      series('Cleaned over time', 'Entries trimmed.', PER_SECOND, [
+        over(perSecond('stream_cleanup_total'), 'cleaned'),
+      ]).span(8),
+    ),
+    coloured(
+      stat('Messages cleaned', 'Entries trimmed by the producers of this time range.', COUNT, [
+        last(total('stream_cleanup_total'), 'cleaned'),
+      ]),
+      'blue',
+    )
+      .span(4)
+      .height(8),
+    coloured(
+      stat('Cleanup operations', 'Trims by the producers of this time range.', COUNT, [
+        last(total('stream_cleanup_operations_total'), 'trims'),
+      ]),
+      'blue',
+    ).span(4),
+    coloured(
+      stat('Trimming', 'Held back while a group still needs what could be trimmed.', 'none', [
+        last(now('conveyor_stream_pinned'), 'trimming'),
+      ]).mappings([words({ 0: ['free', 'green'], 1: ['held back', 'orange'] })]),
+      'text',
+    ).span(4),
+  ],
+}
+
+const faults: Row = {
+  title: 'Faults and backpressure',
+  panels: [
+    sideBySide(
+      coloured(
+        stat(
+          'Faults survived',
+          'In this time range. Claimed: taken over from a silent peer. Redelivered: delivered before. Fenced: an outcome refused, because a peer had taken over. Restarts: lost connections and sessions. Dead: gone to the dead letters.',
+          COUNT,
+          [
+            last(total('conveyor_claims_total'), 'claimed'),
+            last(total('conveyor_redeliveries_total'), 'redelivered'),
+            last(total('conveyor_fenced_total'), 'fenced'),
+            last(total('conveyor_restarts_total'), 'restarts'),
+            last(total('conveyor_dead_total'), 'dead'),
+          ],
+        ),
+        'green',
+        [1, 'orange'],
+      ),
+    )
+      .overrideByName('dead', colours('green', [1, 'red']))
+      .span(24),
+    steps(
+      series('Faults over time', 'Counted up; a step is where something happened.', COUNT, [
+        over(total('conveyor_claims_total'), 'claimed'),
+        over(total('conveyor_redeliveries_total'), 'redelivered'),
+        over(total('conveyor_fenced_total'), 'fenced'),
+        over(total('conveyor_restarts_total'), 'restarts'),
+      ]).span(8),
+    ),
+    steps(
+      series('Dead letters by reason', 'Entries that went to the dead letters, counted up.', COUNT, [
+        over(total('conveyor_dead_total', 'error_type'), '{{error_type}}'),
+      ]).span(8),
+    ),
+    states('Backpressure', 'What holds reading or sending back, and when.', [
+      over(now('conveyor_backpressure', 'job', 'reason'), '{{job}} {{reason}}'),
+    ])
+      .mappings([words({ 0: ['flowing', 'green'], 1: ['held back', 'orange'] })])
+      .span(8),
+  ],
+}
+
+const output: Row = {
+  title: 'Output',
+  panels: [
+    stacked(
+      series('Written to disk', 'Output files, by consumer.', 'Bps', [
+        over(perSecond('conveyor_output_bytes_total', 'consumer'), '{{consumer}}'),
+      ]).span(6),
+    ),
+    series('Waiting for the disk', 'Output committed and not known to be on disk.', 'bytes', [
+      over(now('conveyor_unflushed_bytes', 'consumer'), '{{consumer}}'),
+    ]).span(6),
+    series('Write and fdatasync', 'One write of output with its fdatasync.', 's', [
+      ...percentiles('conveyor_flush_duration_seconds'),
+    ]).span(6),
+    series('Held', 'Entries that all consumers have received and not settled.', COUNT, [
+      over('sum (last_over_time(conveyor_held[$__rate_interval]))', 'held'),
+    ]).span(6),
+  ],
+}
+
+export const conveyor = (): Dashboard =>
+  dashboard({
+    uid: 'conveyor',
+    title: 'Conveyor: pipeline',
+    description: 'What goes in, what comes out, and what is between.',
+    rows: [overview, throughput, consumers, latency, stream, faults, output],
+  })

@@ -1,0 +1,11 @@
+import { conveyor } from './conveyor.ts'
+import { toJson } from './json.ts'
+import { redis } from './redis.ts'
+import { telemetry } from './telemetry.ts'
+
+/** The dashboards, and where their JSON is. */
+export const dashboards = { 'conveyor.json': conveyor, 'redis.json': redis, 'telemetry.json': telemetry }
+
+/** File name -> text. */
+export const generate = (): [name: string, text: string][] =>
+  Object.entries(dashboards).map(([name, build]) => [name, toJson(build())])
