@@ -13,14 +13,15 @@ export class OtlpSink {
     readonly url: string,
   ) {}
 
-  static async start(): Promise<OtlpSink> {
+  /** @param port 0 takes any free one */
+  static async start(port = 0): Promise<OtlpSink> {
     const server = new Server({ 'grpc.max_receive_message_length': -1 })
-    const port = await new Promise<number>((resolve, reject) => {
-      server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
-        error ? reject(error) : resolve(bound),
+    const bound = await new Promise<number>((resolve, reject) => {
+      server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, at) =>
+        error ? reject(error) : resolve(at),
       )
     })
-    const sink = new OtlpSink(server, `http://127.0.0.1:${port}`)
+    const sink = new OtlpSink(server, `http://127.0.0.1:${bound}`)
     for (const service of SERVICES) {
       const path = `/opentelemetry.proto.collector.${service}/Export`
       const method = {
