@@ -38,7 +38,7 @@ try {
   say(`${figures.machine}, appendfsync always`)
   if (wanted('consume')) await consume(quick ? 50_000 : 600_000)
   if (wanted('produce')) await produce(quick ? 50_000 : 600_000)
-  if (wanted('telemetry')) await telemetry(quick ? 50_000 : 600_000)
+  if (wanted('telemetry')) await telemetry(quick ? 50_000 : 300_000)
   if (wanted('trim')) await trimming(quick ? 20_000 : 200_000)
   if (wanted('memory')) await memory(quick ? [20_000, 40_000] : [1_000_000, 2_000_000, 5_000_000, 10_000_000])
   if (wanted('recovery')) await recovery(quick ? 2 : 50)

@@ -42,6 +42,7 @@ export class Child {
     const log = createWriteStream(logFile, { flags: 'a' })
     this.process = fork(require.resolve(`@conveyor/${service}/main`), {
       env: { ...process.env, ...env },
+      execArgv: telemetryOf(process.env),
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
@@ -74,6 +75,12 @@ export class Child {
   kill(signal: NodeJS.Signals): void {
     if (this.running) this.process.kill(signal)
   }
+}
+
+/** Loads the SDK into a service when somebody is there to receive what it sends. */
+function telemetryOf(env: NodeJS.ProcessEnv): string[] {
+  const wanted = ['', '_TRACES', '_METRICS'].some(signal => env[`OTEL_EXPORTER_OTLP${signal}_ENDPOINT`])
+  return wanted ? ['--import', import.meta.resolve('@conveyor/telemetry')] : []
 }
 
 const WARN = 40

@@ -1,11 +1,12 @@
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type Resource, resourceFromAttributes } from '@opentelemetry/resources'
 
 /**
  * Names the service after the package that its script belongs to: `@conveyor/consumer` is `conveyor-consumer`.
- * OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES come before. An instance is `host/pid`.
+ * OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES come before. An instance is one life of a process: a container
+ * that was restarted keeps its host name and its pid, but not its counters.
  *
  * @param script path of the main module
  */
@@ -14,7 +15,7 @@ export function serviceResource(script: string | undefined): Resource {
   return resourceFromAttributes({
     'service.name': name?.replace(/^@/, '').replaceAll('/', '-') ?? 'unknown_service:node',
     ...(version !== undefined && { 'service.version': version }),
-    'service.instance.id': `${hostname()}/${process.pid}`,
+    'service.instance.id': randomUUID(),
   })
 }
 

@@ -2,6 +2,8 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { consumerSettings } from '../consumer/config.ts'
 import { producerSettings } from '../producer/config.ts'
+import { ATTRIBUTE, METRIC } from '../stream/semconv.ts'
+import { telemetrySettings } from '../telemetry/config.ts'
 
 const path = (name: string) => new URL(`../${name}`, import.meta.url)
 const read = (name: string) => readFile(path(name), 'utf8')
@@ -24,8 +26,8 @@ test('docs/configuration.md names their defaults', async () => {
 })
 
 test('every folder that README.md names is there, and every link of the docs leads somewhere', async () => {
-  const folders = [...(await read('README.md')).matchAll(/^\| ((?:`[a-z]+\/`(?:, )?)+) \|/gm)].flatMap(
-    ([, cell]) => cell?.match(/[a-z]+/g) ?? [],
+  const folders = [...(await read('README.md')).matchAll(/^\| ((?:`[a-z-]+\/`(?:, )?)+) \|/gm)].flatMap(
+    ([, cell]) => cell?.match(/[a-z-]+/g) ?? [],
   )
   expect(folders.length).toBeGreaterThan(8)
   for (const folder of folders) expect((await stat(path(folder))).isDirectory(), folder).toBe(true)
@@ -34,4 +36,12 @@ test('every folder that README.md names is there, and every link of the docs lea
       await stat(new URL(target as string, path(file)))
     }
   }
+})
+
+test('docs/telemetry.md names every metric, attribute and setting', async () => {
+  const text = await read('docs/telemetry.md')
+  const metrics = Object.values(METRIC).map(name => name.replaceAll('.', '_'))
+  const attributes = Object.values(ATTRIBUTE).map(name => name.replace('operation.type', 'operation.name'))
+  for (const name of [...metrics, ...attributes, ...Object.keys(telemetrySettings.shape)])
+    expect(text, name).toMatch(new RegExp(`\\b${name.replaceAll('.', '\\.')}`))
 })
