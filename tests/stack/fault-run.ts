@@ -1,0 +1,55 @@
+import { failAt, type Step } from '../faults.ts'
+import { QUICK_DEATH } from '../start-pipeline.ts'
+import { TELEMETRY, type Watched } from './start-stack.ts'
+
+/** Everything is traced, and a silent consumer is soon dead but does not notice it by itself. */
+export const SETTINGS = {
+  ...QUICK_DEATH,
+  COMMAND_TIMEOUT_MS: '120000',
+  TRACES_PER_SECOND: '1000000',
+  TRIM_INTERVAL_MS: '500',
+}
+
+/** A fault in a process that also loads the SDK. */
+function failing(step: Step, nth: number, action: 'SIGSTOP' | 'SIGKILL'): NodeJS.ProcessEnv {
+  const fault = failAt(step, nth, action)
+  return { ...fault, NODE_OPTIONS: `${TELEMETRY} ${fault.NODE_OPTIONS}` }
+}
+
+/**
+ * A run in which everything happens that there are metrics and spans for: c1 is stopped between handling packages
+ * and committing them, c2 takes them over, c1 goes on and is refused; c3 dies before it has written what it has
+ * committed; an entry is no package; a producer has more spans than fit in its queue. A producer and two consumers
+ * go on when it returns.
+ */
+export async function runWithFaults({ pipeline, stack }: Watched): Promise<void> {
+  const { client, keys } = pipeline
+  // Who comes first begins the stream's life: once it is a producer, and in the new life a consumer.
+  const first = pipeline.producer(1)
+  await pipeline.when(({ sequence }) => sequence === 1, 'the first package is given out')
+  await pipeline.stop([first])
+  await client.flushall()
+
+  const stopped = pipeline.consumer('c1', failing('before commit', 5, 'SIGSTOP'))
+  const killed = pipeline.consumer('c3', failing('before write', 5, 'SIGKILL'))
+  const steady = pipeline.consumer('c2')
+  for (const consumer of [stopped, killed, steady]) await consumer.logged('session opened')
+  pipeline.producer(0, { RATE: '200' })
+
+  await stopped.stopped()
+  await pipeline.when(({ claimed }) => claimed > 0, 'what c1 had is taken over')
+  stopped.send('SIGCONT')
+  await stopped.logged('outcomes refused')
+  await killed.ended()
+  await client.xadd(keys.stream, '*', 'greeting', 'hello')
+  await pipeline.when(({ deadLetters }) => deadLetters > 0, 'a dead letter')
+
+  const talkative = pipeline.producer(0, {
+    RATE: '200',
+    OTEL_BSP_MAX_QUEUE_SIZE: '8',
+    OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '4',
+  })
+  await stack.prometheus.when('otel_sdk_processor_span_processed_total{error_type="queue_full"} > 0')
+  await pipeline.stop([talkative])
+  await stack.prometheus.when('sum(stream_cleanup_total) > 0')
+}
