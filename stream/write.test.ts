@@ -102,7 +102,7 @@ test.runIf(root)(
     disk.remount('size=1m')
     await until(() => session.unflushed === 0, 'all is on disk')
     expect(await b.file('a')).toBe(text)
-    expect(b.of('outputResumed')).toHaveLength(1)
+    await until(() => b.of('outputResumed').length === 1, 'it is said that output is written again')
     expect(b.of('outputBlocked')).toHaveLength(1)
     expect(state.error).toBeUndefined()
     expect(session.held.room).toBeGreaterThan(0)
