@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { findRedisServer, startRedis } from '@conveyor/redis'
 import { connect } from '@conveyor/stream'
 import { Command, Option } from 'commander'
-import { OtlpSink } from './otlp-sink.ts'
 import { measureRecovery } from './recovery.ts'
 import { memoryOver } from './soak.ts'
 import { median, spread } from './statistics.ts'
-import { consumeRound, fill, produceRound, type Variant } from './throughput.ts'
+import { telemetryCosts } from './telemetry.ts'
+import { consumeRound, fill, produceRound } from './throughput.ts'
 import { trimPause } from './trim-pause.ts'
 
 const PARTS = ['consume', 'produce', 'telemetry', 'trim', 'memory', 'recovery'] as const
@@ -38,7 +38,7 @@ try {
   say(`${figures.machine}, appendfsync always`)
   if (wanted('consume')) await consume(quick ? 50_000 : 600_000)
   if (wanted('produce')) await produce(quick ? 50_000 : 600_000)
-  if (wanted('telemetry')) await telemetry(quick ? 50_000 : 300_000)
+  if (wanted('telemetry')) await telemetry(quick ? 100_000 : 3_000_000, quick ? 200 : 2000)
   if (wanted('trim')) await trimming(quick ? 20_000 : 200_000)
   if (wanted('memory')) await memory(quick ? [20_000, 40_000] : [1_000_000, 2_000_000, 5_000_000, 10_000_000])
   if (wanted('recovery')) await recovery(quick ? 2 : 50)
@@ -61,10 +61,15 @@ async function compare(
       rates.get(name)?.push(await run(`${round}_${index}`))
     if (process.stderr.isTTY) process.stderr.write(`  round ${round} of ${rounds}\r`)
   }
-  const base = rates.get(contenders[0]?.[0] ?? '') ?? []
+  report([...rates])
+}
+
+/** Prints what was measured in each round, and keeps it. The first is what others are compared with. */
+function report(rates: [name: string, perRound: number[]][]): void {
+  const base = rates[0]?.[1] ?? []
   for (const [name, all] of rates) {
     const ratios = all.map((rate, round) => rate / (base[round] as number))
-    say(`  ${name.padEnd(46)} ${spread(all).padStart(32)}   ${spread(ratios, 2)}`)
+    say(`  ${name.padEnd(50)} ${spread(all).padStart(32)}   ${spread(ratios, 2)}`)
     figures[name] = { rates: all.map(Math.round), ratio: median(ratios) }
   }
 }
@@ -90,39 +95,21 @@ async function produce(total: number): Promise<void> {
   ])
 }
 
-/** What it costs to be measured and traced, with a Collector's place taken by one that only accepts. */
-async function telemetry(total: number): Promise<void> {
-  const sink = await OtlpSink.start()
-  try {
-    const on = { OTEL_EXPORTER_OTLP_ENDPOINT: sink.url, OTEL_METRIC_EXPORT_INTERVAL: '1000' }
-    const everything = { ...on, OTEL_TRACES_SAMPLER: 'always_on' }
-    // A rate limit of 100 a second is about one in 1,000 at full speed.
-    await fill(server.url, 'bench_few', total, 1)
-    await fill(server.url, 'bench_all', total, 500)
-    const consumer = (variant: Variant) => (round: string) =>
-      consumeRound(redis, server.url, round, total, variant, outputDir)
-    const producer = (env?: NodeJS.ProcessEnv) => (round: string) => {
-      const variant = { stream: 'bench_produce', ...(env && { telemetry: env }) }
-      return produceRound(redis, server.url, round, total, variant)
-    }
-    await compare(`Telemetry, 1 consumer, ${total.toLocaleString('en-US')} packages`, [
-      ['off', consumer({ stream: 'bench_few' })],
-      ['on, 1 in 500 traced', consumer({ stream: 'bench_few', telemetry: on })],
-      ['off, every entry carries a trace', consumer({ stream: 'bench_all' })],
-      ['on, every package traced', consumer({ stream: 'bench_all', telemetry: everything })],
+async function telemetry(backlog: number, windowMs: number): Promise<void> {
+  const turns = rounds * 3
+  say(`\nTelemetry: messages per second, median of ${turns} turns (least to most), ratio to the turn without`)
+  for await (const { title, off, on } of telemetryCosts({
+    redis,
+    url: server.url,
+    outputDir,
+    backlog,
+    windowMs,
+    turns,
+  }))
+    report([
+      [`${title}, off`, off],
+      [`${title}, on`, on],
     ])
-    await compare(`Telemetry, producer, ${total.toLocaleString('en-US')} packages`, [
-      ['off', producer()],
-      ['on, defaults (100 traces a second)', producer(on)],
-      ['on, every package traced', producer(everything)],
-    ])
-    say(
-      `  received: ${sink.requests.toLocaleString('en-US')} exports, ${Math.round(sink.bytes / 2 ** 20)} MB`,
-    )
-  } finally {
-    sink.stop()
-    await redis.unlink('bench_few', 'bench_all')
-  }
 }
 
 async function trimming(entries: number): Promise<void> {

@@ -25,6 +25,20 @@ export function service(
   })
 }
 
+/** What `work` gives; fails as soon as one of the processes that it needs ends. */
+export async function whileAlive<T>(children: ChildProcess[], work: Promise<T>): Promise<T> {
+  const done = new AbortController()
+  const deaths = children.map(async child => {
+    const [code, signal] = await once(child, 'exit', { signal: done.signal })
+    throw new Error(`a process that is measured ended by itself (${signal ?? `exit code ${code}`})`)
+  })
+  try {
+    return await Promise.race([work, ...deaths])
+  } finally {
+    done.abort()
+  }
+}
+
 /** Ends processes and waits until they are gone. */
 export async function end(children: ChildProcess[], signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
   await Promise.all(

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { append, inspect, keysOf, openStream, packages } from '@conveyor/stream'
 import type { Redis } from 'ioredis'
 import { from, lastValueFrom } from 'rxjs'
-import { end, script, service } from './processes.ts'
+import { end, script, service, whileAlive } from './processes.ts'
 
 /** Something that consumes or produces, to be measured beside others. */
 export interface Contender {
@@ -17,20 +17,25 @@ export interface Variant {
   readonly stream: string
   /** Consumers; default 1. */
   readonly count?: number
-  /** With the SDK, and what it is told. */
-  readonly telemetry?: NodeJS.ProcessEnv
 }
 
 /** A sampled trace context, as a producer sends it along. */
 const TRACED = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }
 
-/** Fills a stream with `total` packages, of which `traced` in each 500 belong to a sampled trace. */
-export async function fill(url: string, stream: string, total: number, traced = 0): Promise<void> {
+/** Fills a stream with `total` packages; `traced` says how many of the 500 from a number on are in a sampled trace. */
+export async function fill(
+  url: string,
+  stream: string,
+  total: number,
+  traced: (from: number) => number = () => 0,
+): Promise<void> {
   const keys = keysOf(stream, 'fill')
-  const request = [{ ...packages(traced), headers: TRACED }, packages(500 - traced)].filter(
-    ({ count }) => count > 0,
-  )
-  const requests = Array.from({ length: Math.ceil(total / 500) }, () => request)
+  const requests = Array.from({ length: Math.ceil(total / 500) }, (_, n) => {
+    const sampled = traced(n * 500)
+    return [{ ...packages(sampled), headers: TRACED }, packages(500 - sampled)].filter(
+      ({ count }) => count > 0,
+    )
+  })
   await lastValueFrom(from(requests).pipe(append({ url, keys, groups: ['fill'], last: total })))
 }
 
@@ -44,7 +49,7 @@ export async function consumeRound(
   url: string,
   round: string,
   total: number,
-  { stream, count = 1, telemetry }: Variant,
+  { stream, count = 1 }: Variant,
   outputDir: string | undefined,
 ): Promise<number> {
   const group = `g${round}`
@@ -54,20 +59,9 @@ export async function consumeRound(
   const children: ChildProcess[] = Array.from({ length: count }, (_, n) =>
     outputDir === undefined
       ? script('bare-consume', [url, stream, group])
-      : service(
-          'consumer',
-          {
-            REDIS_URL: url,
-            STREAM: stream,
-            GROUP: group,
-            OUTPUT_DIR: `${outputDir}/${round}`,
-            CONSUMER_ID: `c${n}`,
-            HEALTH_PORT: '0',
-          },
-          telemetry,
-        ),
+      : service('consumer', consumerEnv(url, stream, group, `c${n}`, `${outputDir}/${stream}_${round}`)),
   )
-  try {
+  const measured = async () => {
     await until(async () => (await readers(redis)) === count)
     await redis.call('XGROUP', 'SETID', stream, group, '0', 'ENTRIESREAD', '0')
     let started = 0
@@ -78,6 +72,9 @@ export async function consumeRound(
     }, 5)
     if (outputDir !== undefined) await until(async () => (await inspect(redis, keys)).drained, 5)
     return total / ((performance.now() - started) / 1000)
+  }
+  try {
+    return await whileAlive(children, measured())
   } finally {
     await end(children, 'SIGKILL')
   }
@@ -89,32 +86,51 @@ export async function produceRound(
   url: string,
   round: string,
   total: number,
-  { stream: prefix, telemetry }: Variant,
+  { stream: prefix }: Variant,
   bare = false,
 ): Promise<number> {
   const stream = `${prefix}_${round}`
-  const child = bare
-    ? script('bare-produce', [url, stream])
-    : service(
-        'producer',
-        {
-          REDIS_URL: url,
-          STREAM: stream,
-          RATE: 'max',
-          PORT: '0',
-          MAX_BACKLOG: '1000000000',
-          TRIM_INTERVAL_MS: '3600000',
-        },
-        telemetry,
-      )
-  try {
+  const child = bare ? script('bare-produce', [url, stream]) : service('producer', producerEnv(url, stream))
+  const measured = async () => {
     await until(async () => (await redis.xlen(stream)) >= total / 10, 5)
     const [first, started] = [await redis.xlen(stream), performance.now()]
     await until(async () => (await redis.xlen(stream)) >= total, 5)
     return ((await redis.xlen(stream)) - first) / ((performance.now() - started) / 1000)
+  }
+  try {
+    return await whileAlive([child], measured())
   } finally {
     await end([child], 'SIGKILL')
     await redis.unlink(stream)
+  }
+}
+
+export function consumerEnv(
+  url: string,
+  stream: string,
+  group: string,
+  id: string,
+  outputDir: string,
+): NodeJS.ProcessEnv {
+  return {
+    REDIS_URL: url,
+    STREAM: stream,
+    GROUP: group,
+    OUTPUT_DIR: outputDir,
+    CONSUMER_ID: id,
+    HEALTH_PORT: '0',
+  }
+}
+
+/** Of a producer that nothing holds back. */
+export function producerEnv(url: string, stream: string): NodeJS.ProcessEnv {
+  return {
+    REDIS_URL: url,
+    STREAM: stream,
+    RATE: 'max',
+    PORT: '0',
+    MAX_BACKLOG: '1000000000',
+    TRIM_INTERVAL_MS: '3600000',
   }
 }
 
@@ -125,7 +141,7 @@ async function readers(redis: Redis): Promise<number> {
 }
 
 /** Entries delivered to a group and acknowledged. */
-async function settledBy(redis: Redis, stream: string, group: string): Promise<number> {
+export async function settledBy(redis: Redis, stream: string, group: string): Promise<number> {
   for (const row of (await redis.xinfo('GROUPS', stream)) as unknown[][]) {
     const fields = new Map<unknown, unknown>()
     for (let i = 0; i < row.length; i += 2) fields.set(row[i], row[i + 1])
@@ -135,6 +151,6 @@ async function settledBy(redis: Redis, stream: string, group: string): Promise<n
   return 0
 }
 
-async function until(condition: () => Promise<boolean>, interval = 20): Promise<void> {
+export async function until(condition: () => Promise<boolean>, interval = 20): Promise<void> {
   while (!(await condition())) await sleep(interval)
 }

@@ -60,7 +60,7 @@ export class EntrySpans {
     for (const entry of entries) this.claimed.set(entry, { from, span })
   }
 
-  /** Records the reading of a batch, if spans follow from it. */
+  /** Records the reading of a batch, if spans follow from it and the sampler has it. */
   polled(batch: readonly Delivery[], started: number): void {
     const links: Link[] = []
     for (const { origin } of batch) {
@@ -70,7 +70,7 @@ export class EntrySpans {
     }
     if (links.length === 0) return
     const attributes = { ...this.poll.attributes, [ATTRIBUTE.batch]: batch.length }
-    record({ name: this.poll.name, attributes, links, started })
+    record({ name: this.poll.name, attributes, links, started, ask: true })
   }
 
   /** Begins the span of an entry that is given to its handler, if it has one. */
@@ -97,7 +97,10 @@ export class EntrySpans {
     )
   }
 
-  /** Records a commit: of each entry that has spans, and of the batch. `tell` is called in an entry's context. */
+  /**
+   * Records a commit: of each entry that has spans, and of the batch, if the sampler has it or some were refused.
+   * `tell` is called in the context of an entry that died.
+   */
   settled(batch: SettledBatch, tell: (outcome: Outcome) => void): void {
     const { outcomes, asked, end, flushed } = batch
     const now = performance.now()
@@ -126,7 +129,7 @@ export class EntrySpans {
           ...(parent && { parent }),
           ...(error && { error }),
         },
-        () => tell(outcome),
+        kind === 'dead' ? () => tell(outcome) : undefined,
       )
       if (parent && end !== undefined && kind === 'done' && !fenced)
         this.unwritten.push({ end, parent, started: now })
@@ -136,7 +139,7 @@ export class EntrySpans {
     const fenced = batch.fenced.size
     const attributes: Attributes = { ...this.settle.attributes, [ATTRIBUTE.batch]: outcomes.length }
     if (fenced > 0) attributes[ATTRIBUTE.fenced] = fenced
-    record({ name: this.settle.name, attributes, links, started: asked, ended: now })
+    record({ name: this.settle.name, attributes, links, started: asked, ended: now, ask: fenced === 0 })
   }
 
   /** Ends the spans of the lines before an offset, which are on disk. */

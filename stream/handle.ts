@@ -1,7 +1,8 @@
-import { type Context, context, type Histogram, trace } from '@opentelemetry/api'
+import { type Context, context, trace } from '@opentelemetry/api'
 import { from, mergeMap, type OperatorFunction } from 'rxjs'
 import { type EntrySpans, endSpan } from './entry-spans.ts'
 import { type Message, Poison } from './message.ts'
+import type { Durations } from './metrics.ts'
 import type { Delivery } from './read.ts'
 import { ATTRIBUTE } from './semconv.ts'
 
@@ -41,7 +42,7 @@ export interface HandleOptions {
   readonly signal: AbortSignal
   readonly spans?: EntrySpans
   /** Gets how long each call took, seconds. */
-  readonly duration?: Histogram
+  readonly duration?: Durations
 }
 
 /**

@@ -1,7 +1,14 @@
-import type { Histogram } from '@opentelemetry/api'
 import type { Subscription } from 'rxjs'
 import type { Events } from './events.ts'
-import { createBackpressure, getMeter, observe, requests, seconds } from './metrics.ts'
+import {
+  createBackpressure,
+  type Durations,
+  getMeter,
+  observe,
+  requests,
+  seconds,
+  secondsOfPackages,
+} from './metrics.ts'
 import { ATTRIBUTE, METRIC } from './semconv.ts'
 
 /** Counts a consumer's events in metrics, until it is unsubscribed. */
@@ -85,15 +92,15 @@ export function observeLoad(load: () => Load): () => void {
 /** Durations of single packages, in seconds, which are too many to be events. */
 export interface PackageDurations {
   /** The handler. */
-  readonly process: Histogram
+  readonly process: Durations
   /** From being appended, by Redis' clock, to being committed, by this process' clock. */
-  readonly endToEnd: Histogram
+  readonly endToEnd: Durations
 }
 
 export function packageDurations(): PackageDurations {
   const meter = getMeter()
   return {
-    process: seconds(meter, METRIC.processDuration, 'The handler, one package'),
-    endToEnd: seconds(meter, METRIC.endToEnd, 'Appended until committed, one package'),
+    process: secondsOfPackages(meter, METRIC.processDuration, 'The handler, one package'),
+    endToEnd: secondsOfPackages(meter, METRIC.endToEnd, 'Appended until committed, one package'),
   }
 }

@@ -84,12 +84,15 @@ export interface Ended {
   readonly started: number
   readonly ended?: number
   readonly error?: string
+  /** Whether the sampler is asked; default no, it is sampled whatever the rate. */
+  readonly ask?: boolean
 }
 
-/** Records a span of what has just ended, always sampled. `tell` runs in its context, so that logs carry its ids. */
+/** Records a span of what has just ended. `tell` runs in its context, so that logs carry its ids. */
 export function record(what: Ended, tell?: () => void): SpanContext {
   const { name, kind = SpanKind.CLIENT, attributes = {}, links = [], parent = ROOT_CONTEXT, started } = what
-  const span = getTracer().startSpan(name, { kind, attributes, links, startTime: started }, kept(parent))
+  const options = { kind, attributes, links, startTime: started }
+  const span = getTracer().startSpan(name, options, what.ask ? parent : kept(parent))
   if (what.error !== undefined) fail(span, what.error)
   if (tell) context.with(trace.setSpan(ROOT_CONTEXT, span), tell)
   span.end(what.ended)

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -28,14 +28,15 @@ async function commitLines(b: Bench, session: Session, count: number, text = 'li
 }
 
 /** A directory on a disk of its own that holds `size`. */
-async function smallDisk(size: string): Promise<{ path: string; remount(options: string): void }> {
+async function smallDisk(size: string): Promise<{ path: string; remount(options: string): boolean }> {
   const path = await mkdtemp(join(tmpdir(), 'conveyor-test-disk-'))
   execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', path])
   onTestFinished(async () => {
     execFileSync('umount', ['-l', path])
     await rm(path, { recursive: true, force: true })
   })
-  return { path, remount: options => execFileSync('mount', ['-o', `remount,${options}`, path]) }
+  const remount = (options: string) => spawnSync('mount', ['-o', `remount,${options}`, path]).status === 0
+  return { path, remount }
 }
 
 test('what is committed is on disk soon, without anybody asking', async () => {
@@ -99,7 +100,7 @@ test.runIf(root)(
     expect(b.of('outputBlocked')[0]?.error).toMatchObject({ code: 'ENOSPC' })
     expect(session.held.room).toBe(0)
     expect(await b.redis.xlen(b.keys.output('a'))).toBeGreaterThan(0)
-    disk.remount('size=1m')
+    expect(disk.remount('size=1m')).toBe(true)
     await until(() => session.unflushed === 0, 'all is on disk')
     expect(await b.file('a')).toBe(text)
     await until(() => b.of('outputResumed').length === 1, 'it is said that output is written again')
@@ -116,11 +117,14 @@ test.runIf(root)('a disk that becomes read-only is waited for', async () => {
   const state = writing(session)
   let text = await commitLines(b, session, 1)
   await until(() => session.unflushed === 0, 'all is on disk')
-  await session.writer?.close() // a file that is open for writing keeps a disk writable
-  disk.remount('ro')
+  // A file that is open for writing keeps a disk writable, and whoever looks after the link may open it again.
+  await until(async () => {
+    await session.writer?.close()
+    return disk.remount('ro')
+  }, 'the disk is read-only')
   text += await commitLines(b, session, 1)
   await until(() => b.of('outputBlocked').length > 0, 'the disk is read-only')
-  disk.remount('rw')
+  expect(disk.remount('rw')).toBe(true)
   await until(() => session.unflushed === 0, 'all is on disk')
   expect(await b.file('a')).toBe(text)
   expect(state.error).toBeUndefined()

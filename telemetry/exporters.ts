@@ -6,6 +6,7 @@ import {
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics'
 import type { NodeSDKConfiguration } from '@opentelemetry/sdk-node'
+import { Histograms } from './histograms.ts'
 
 /**
  * Exports gauges as they are now. Where everything is cumulative, the SDK repeats what a gauge once showed for
@@ -35,5 +36,6 @@ function reader(exportIntervalMillis: number): PeriodicExportingMetricReader {
     exporter: new MetricExporter(),
     exportIntervalMillis,
     exportTimeoutMillis: Math.min(exportIntervalMillis, 10_000),
+    metricProducers: [new Histograms().offer()],
   })
 }

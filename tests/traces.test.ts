@@ -35,6 +35,7 @@ const linked = (span: ReadableSpan | undefined) => span?.links.map(link => link.
 test('a package is one trace: sent, processed, committed, written; batches link to it', async () => {
   const b = await bench(shared)
   await produce(b, 16, 2)
+  left = 100 // for the batches
   let inHandler: string | undefined
   start(b, message => {
     if (message.package === 1) inHandler = trace.getActiveSpan()?.spanContext().spanId
@@ -77,6 +78,14 @@ test('a package is one trace: sent, processed, committed, written; batches link 
     'server.address': '127.0.0.1',
     'server.port': shared.server.port,
   })
+})
+
+test('batches are traces of their own: beyond the rate they have no spans, and packages keep theirs', async () => {
+  const b = await bench(shared)
+  await produce(b, 16, 2)
+  start(b)
+  await seen.ended('write', 2)
+  expect([...seen.named('poll'), ...seen.named('settle')]).toEqual([])
 })
 
 test('what is not sampled has no spans, and its entries carry nothing', async () => {

@@ -68,23 +68,31 @@ function filled(expression: string, variables: readonly Variable[]): string {
   })
 }
 
-/** Uids of the data sources that panels ask. */
+/** Uids of the data sources that panels ask, and of those that exemplars lead to. */
 export async function usedDatasources(): Promise<Set<string>> {
   const panels = (await read()).flatMap(dashboard => flat(dashboard.panels))
-  const uids = panels.flatMap(({ datasource, targets = [] }) => [
+  const asked = panels.flatMap(({ datasource, targets = [] }) => [
     datasource?.uid,
     ...targets.map(target => target.datasource?.uid),
   ])
-  return new Set(uids.filter((uid): uid is string => uid !== undefined))
+  const led = (await provisioned()).flatMap(({ jsonData }) =>
+    (jsonData?.exemplarTraceIdDestinations ?? []).map(({ datasourceUid }) => datasourceUid),
+  )
+  return new Set([...asked, ...led].filter((uid): uid is string => uid !== undefined))
 }
 
 export async function provisionedDatasources(): Promise<Set<string>> {
+  return new Set((await provisioned()).map(({ uid }) => uid))
+}
+
+interface Datasource {
+  readonly uid: string
+  readonly jsonData?: { readonly exemplarTraceIdDestinations?: { readonly datasourceUid?: string }[] }
+}
+
+async function provisioned(): Promise<Datasource[]> {
   const folder = new URL('grafana/provisioning/datasources/', root)
   const names = (await readdir(folder)).filter(name => /\.ya?ml$/.test(name))
   const files = await Promise.all(names.map(name => readFile(new URL(name, folder), 'utf8')))
-  return new Set(
-    files.flatMap(text =>
-      (parse(text) as { datasources: { uid: string }[] }).datasources.map(({ uid }) => uid),
-    ),
-  )
+  return files.flatMap(text => (parse(text) as { datasources: Datasource[] }).datasources)
 }

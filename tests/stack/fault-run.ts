@@ -52,4 +52,8 @@ export async function runWithFaults({ pipeline, stack }: Watched): Promise<void>
   await stack.prometheus.when('otel_sdk_processor_span_processed_total{error_type="queue_full"} > 0')
   await pipeline.stop([talkative])
   await stack.prometheus.when('sum(stream_cleanup_total) > 0')
+  // The Collector makes metrics of spans every few seconds only.
+  await stack.prometheus.when(
+    'rate(traces_span_metrics_calls_total{span_name="process number_stream"}[30s]) > 0',
+  )
 }

@@ -20,7 +20,6 @@ describe.skipIf(!inject('binaries'))('a run with an end', () => {
         'sum(messages_processed_total)',
         'sum(messaging_process_duration_seconds_count)',
         'sum(conveyor_end_to_end_duration_seconds_count)',
-        'max(conveyor_packages_given_out)',
       ]
       for (const total of totals) await prometheus.when(total, ([sample]) => sample?.value === PACKAGES)
       for (const { id, done, output } of shares) {
