@@ -89,21 +89,20 @@ async function terminal() {
   }
 }
 
-/** What came in and what came out, per consumer, on Prometheus' own page. */
+/** Packages per second of each consumer, on Prometheus' own page. */
 async function prometheus() {
   const answer = await fetch(`${PROMETHEUS}/api/v1/status/buildinfo`).catch(() => undefined)
   if (!answer?.ok) return console.log(`prometheus.png is left as it is: ${PROMETHEUS} does not answer`)
   const { version } = (await answer.json()).data
-  const queries = ['sum by (consumer) (rate(messages_processed_total[30s]))', 'conveyor_lag']
-  const parameters = queries.flatMap((expression, n) => [
-    [`g${n}.expr`, expression],
-    [`g${n}.tab`, version.startsWith('2.') ? '0' : 'graph'],
-    [`g${n}.range_input`, '5m'],
-    [`g${n}.stacked`, n === 0 ? '1' : '0'],
-  ])
+  const parameters = new URLSearchParams({
+    'g0.expr': 'sum by (consumer) (rate(messages_processed_total[30s]))',
+    'g0.tab': version.startsWith('2.') ? '0' : 'graph',
+    'g0.range_input': '5m',
+    'g0.stacked': '1',
+  })
   const page = await browser.newPage({ viewport: { width: 1200, height: 1000 } })
   const path = version.startsWith('2.') ? 'graph' : 'query'
-  await page.goto(`${PROMETHEUS}/${path}?${new URLSearchParams(parameters)}`, { waitUntil: 'networkidle' })
+  await page.goto(`${PROMETHEUS}/${path}?${parameters}`, { waitUntil: 'networkidle' })
   await page.screenshot({ path: picture('prometheus.png') })
   console.log('docs/pictures/prometheus.png')
   await page.close()

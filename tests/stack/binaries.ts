@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { buildCollector, buildJaeger, buildPrometheus } from './build.ts'
 import { componentModules } from './collector-manifest.ts'
-import { goVersion, type Log } from './go.ts'
+import { goVersion, type Log, TooLong } from './go.ts'
 import { findRedisExporter } from './redis-exporter.ts'
 import { composeServices, versionOf } from './versions.ts'
 
@@ -142,6 +142,10 @@ async function built(one: Wanted, log: Log): Promise<string | undefined> {
     await writeFile(join(workshop, NOTE), `${version}\n${one.recipe}`)
     await rm(folderOf(one), { recursive: true, force: true })
     await rename(workshop, folderOf(one))
+  } catch (error) {
+    if (!(error instanceof TooLong)) throw error
+    log(`${one.name} ${one.version} is not there: ${error.message}; what needs it is skipped`)
+    return undefined
   } finally {
     await rm(workshop, { recursive: true, force: true })
   }

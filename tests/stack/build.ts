@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BUILDER, type Components, manifest } from './collector-manifest.ts'
@@ -53,6 +53,7 @@ export async function buildCollector(
   log: Log,
 ): Promise<string> {
   const workshop = await mkdtemp(join(tmpdir(), 'conveyor-otelcol-'))
+  const removed = () => rm(workshop, { recursive: true, force: true })
   return buildNewest({
     title: 'the OpenTelemetry Collector',
     wanted,
@@ -66,7 +67,7 @@ export async function buildCollector(
       await go(['run', `${BUILDER}@v${version}`, '--config', config], { still })
       await copyFile(join(output, 'otelcol-contrib'), join(dir, 'otelcol-contrib'))
     },
-  })
+  }).finally(removed)
 }
 
 /** Builds Prometheus and promtool into `dir`, without its pages and without the discovery of clouds. */

@@ -8,6 +8,15 @@ export class GoFailed extends Error {
   override readonly name = 'GoFailed'
 }
 
+/** The time for building is over. */
+export class TooLong extends Error {
+  override readonly name = 'TooLong'
+}
+
+/** Minutes that building may take in all; default no limit. */
+const minutes = Number(process.env.STACK_BUILD_MINUTES) || Number.POSITIVE_INFINITY
+const end = performance.now() + minutes * 60_000
+
 interface GoOptions {
   readonly cwd?: string
   /** Said every half minute while it runs. */
@@ -17,9 +26,21 @@ interface GoOptions {
 /** Runs `go …` and gives what it prints. Rejects with the last lines of its errors. */
 export function go(args: readonly string[], { cwd, still }: GoOptions = {}): Promise<string> {
   return new Promise((resolve, reject) => {
-    // The tools are plain Go; a published module's workspace file names folders that are not in it.
-    const env = { ...process.env, CGO_ENABLED: '0', GOWORK: 'off', GOFLAGS: '-buildvcs=false' }
-    const child = spawn('go', args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+    const tooLong = new TooLong(`building took longer than STACK_BUILD_MINUTES=${minutes}`)
+    const left = end - performance.now()
+    if (left <= 0) throw tooLong
+    // The tools are plain Go; a published module's workspace file names folders that are not in it. The compiler
+    // is done sooner when it collects its garbage less often.
+    const env = { GOGC: '400', ...process.env, CGO_ENABLED: '0', GOWORK: 'off', GOFLAGS: '-buildvcs=false' }
+    const child = spawn('go', args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+    // Its compilers are in its process group.
+    const kill = () => {
+      try {
+        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+      } catch {} // it has just ended
+    }
+    const timer = Number.isFinite(left) ? setTimeout(kill, left) : undefined
+    process.once('exit', kill)
     const ticking = still && setInterval(still, 30_000)
     const errors: string[] = []
     let printed = ''
@@ -33,7 +54,10 @@ export function go(args: readonly string[], { cwd, still }: GoOptions = {}): Pro
     child.on('error', reject)
     child.on('close', code => {
       clearInterval(ticking)
+      clearTimeout(timer)
+      process.off('exit', kill)
       if (code === 0) resolve(printed)
+      else if (performance.now() >= end) reject(tooLong)
       else reject(new GoFailed(`go ${args.slice(0, 3).join(' ')}: ${errors.join('\n')}`))
     })
   })
