@@ -97,7 +97,9 @@ async function produce(total: number): Promise<void> {
 
 async function telemetry(backlog: number, windowMs: number): Promise<void> {
   const turns = rounds * 3
-  say(`\nTelemetry: messages per second, median of ${turns} turns (least to most), ratio to the turn without`)
+  say(
+    `\nTelemetry: messages per second, median of up to ${turns} turns (least to most), ratio to the turn without`,
+  )
   for await (const { title, off, on } of telemetryCosts({
     redis,
     url: server.url,

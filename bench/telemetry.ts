@@ -9,6 +9,9 @@ import { consumerEnv, fill, producerEnv, settledBy, until } from './throughput.t
 /** Packages before the first turn: Node.js has compiled the SDK after some 10,000 spans. */
 const WARM_UP = 100_000
 
+/** A process that is stopped must not find its commands overdue when it goes on. */
+const PATIENT = { COMMAND_TIMEOUT_MS: '600000' }
+
 export interface TelemetryCostOptions {
   readonly redis: Redis
   readonly url: string
@@ -51,7 +54,7 @@ export async function* telemetryCosts(options: TelemetryCostOptions): AsyncGener
       await openStream(redis, keysOf(stream, group), [group])
       const env = consumerEnv(url, stream, group, 'c0', `${outputDir}/${stream}_${group}`)
       return {
-        child: service('consumer', env, sdk),
+        child: service('consumer', { ...env, ...PATIENT }, sdk),
         done: () => settledBy(redis, stream, group),
         most: backlog,
       }
@@ -59,7 +62,7 @@ export async function* telemetryCosts(options: TelemetryCostOptions): AsyncGener
     const producer = async (prefix: string, sdk?: NodeJS.ProcessEnv): Promise<Runner> => {
       const stream = `${prefix}_${sdk ? 'on' : 'off'}`
       return {
-        child: service('producer', producerEnv(url, stream), sdk),
+        child: service('producer', { ...producerEnv(url, stream), ...PATIENT }, sdk),
         done: () => redis.xlen(stream),
         most: Infinity,
       }
@@ -105,6 +108,7 @@ async function compare(
   }
   try {
     await whileAlive(children, takeTurns())
+    if (rates[1].length === 0) throw new Error(`${title}: the backlog was used up before a turn was over`)
     const both = Math.min(rates[0].length, rates[1].length)
     return { title, off: rates[0].slice(0, both), on: rates[1].slice(0, both) }
   } finally {

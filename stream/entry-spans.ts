@@ -107,6 +107,7 @@ export class EntrySpans {
     const links: Link[] = []
     for (const outcome of outcomes) {
       const { entry, kind, trace: parent } = outcome
+      if (this.claimed.size > 0) this.claimed.delete(entry) // one that never had its turn
       const fenced = batch.fenced.has(entry)
       if (!parent && !fenced && kind === 'done') continue
       const span = parent && trace.getSpanContext(parent)
@@ -135,7 +136,7 @@ export class EntrySpans {
         this.unwritten.push({ end, parent, started: now })
     }
     this.flushed(flushed)
-    if (links.length === 0) return
+    if (links.length === 0 && batch.fenced.size === 0) return
     const fenced = batch.fenced.size
     const attributes: Attributes = { ...this.settle.attributes, [ATTRIBUTE.batch]: outcomes.length }
     if (fenced > 0) attributes[ATTRIBUTE.fenced] = fenced

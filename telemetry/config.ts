@@ -1,4 +1,4 @@
-import { integer, readConfig } from '@conveyor/service'
+import { common, integer, readConfig } from '@conveyor/service'
 import { z } from 'zod'
 
 /** What the SDK takes from the environment where nothing is set. */
@@ -15,6 +15,9 @@ const DEFAULTS = {
 export const telemetrySettings = z.object({
   /** Traces that a process begins in a second, at most. */
   TRACES_PER_SECOND: integer(100, 0, 1_000_000),
+  /** Ms between two exports of metrics. */
+  OTEL_METRIC_EXPORT_INTERVAL: integer(60_000, 1, 2 ** 31 - 1),
+  LOG_LEVEL: common.LOG_LEVEL,
 })
 
 export type TelemetryConfig = z.output<typeof telemetrySettings>

@@ -21,13 +21,13 @@ class MetricExporter extends OTLPMetricExporter {
 }
 
 /** OTLP over gRPC, or what OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER and OTEL_EXPORTER_OTLP_PROTOCOL ask for. */
-export function exporters(env = process.env): Partial<NodeSDKConfiguration> {
+export function exporters(exportIntervalMillis: number, env = process.env): Partial<NodeSDKConfiguration> {
   const ours = (signal: 'TRACES' | 'METRICS') =>
     (env[`OTEL_${signal}_EXPORTER`] || 'otlp') === 'otlp' &&
     (env[`OTEL_EXPORTER_OTLP_${signal}_PROTOCOL`] || env.OTEL_EXPORTER_OTLP_PROTOCOL) === 'grpc'
   return {
     ...(ours('TRACES') && { traceExporter: new OTLPTraceExporter() }),
-    ...(ours('METRICS') && { metricReaders: [reader(Number(env.OTEL_METRIC_EXPORT_INTERVAL) || 60_000)] }),
+    ...(ours('METRICS') && { metricReaders: [reader(exportIntervalMillis)] }),
   }
 }
 

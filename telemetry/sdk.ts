@@ -14,15 +14,15 @@ import { KeepingSampler, RateLimitedSampler } from './sampler.ts'
  * what is left. A setting that cannot be used ends it with exit code 2.
  */
 export function startSdk(): void {
-  const { TRACES_PER_SECOND } = settings()
+  const { TRACES_PER_SECOND, OTEL_METRIC_EXPORT_INTERVAL, LOG_LEVEL } = settings()
   // The SDK sets its own logger when OTEL_LOG_LEVEL is set, which then stays.
   if (!process.env.OTEL_LOG_LEVEL) {
-    const log = createLog('conveyor-telemetry', process.env.LOG_LEVEL || 'info')
+    const log = createLog('conveyor-telemetry', LOG_LEVEL)
     diag.setLogger(diagnostics(log), { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true })
   }
   new NodeSDK({
     resource: defaultResource().merge(serviceResource(process.argv[1])),
-    ...exporters(),
+    ...exporters(OTEL_METRIC_EXPORT_INTERVAL),
     ...(!process.env.OTEL_TRACES_SAMPLER && {
       sampler: new KeepingSampler(new RateLimitedSampler(TRACES_PER_SECOND)),
     }),

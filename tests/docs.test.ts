@@ -31,7 +31,10 @@ test('every folder that README.md names is there, and every link of the docs lea
   )
   expect(folders.length).toBeGreaterThan(8)
   for (const folder of folders) expect((await stat(path(folder))).isDirectory(), folder).toBe(true)
-  for (const file of ['README.md', ...(await readdir(path('docs'))).map(name => `docs/${name}`)]) {
+  for (const file of [
+    'README.md',
+    ...(await readdir(path('docs'))).filter(name => name.endsWith('.md')).map(name => `docs/${name}`),
+  ]) {
     for (const [, target] of (await read(file)).matchAll(/\]\((?!http)([^)#]+)\)/g)) {
       await stat(new URL(target as string, path(file)))
     }

@@ -181,6 +181,7 @@ test('an outcome that comes too late is a fenced commit in the trace of the pack
   expect(fenced.map(({ attributes }) => attributes['messaging.message.id'])).toEqual(entries)
   expect(fenced.map(({ attributes }) => attributes['messaging.client.id'])).toEqual(['slow', 'slow'])
   expect(fenced.map(({ status }) => status.code)).toEqual([2, 2])
+  expect(seen.named('settle').map(({ attributes }) => attributes['conveyor.fenced'])).toContain(2)
 })
 
 test('beginning a run, trimming, and writing what a dead peer left have spans', async () => {

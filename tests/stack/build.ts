@@ -52,12 +52,12 @@ export async function buildCollector(
   components: Components,
   log: Log,
 ): Promise<string> {
+  const versions = await publishedUpTo(wanted, [BUILDER, ...Object.values(components).flat()])
   const workshop = await mkdtemp(join(tmpdir(), 'conveyor-otelcol-'))
-  const removed = () => rm(workshop, { recursive: true, force: true })
   return buildNewest({
     title: 'the OpenTelemetry Collector',
     wanted,
-    versions: await publishedUpTo(wanted, [BUILDER, ...Object.values(components).flat()]),
+    versions,
     log,
     build: async (version, still) => {
       const output = join(workshop, version)
@@ -67,7 +67,7 @@ export async function buildCollector(
       await go(['run', `${BUILDER}@v${version}`, '--config', config], { still })
       await copyFile(join(output, 'otelcol-contrib'), join(dir, 'otelcol-contrib'))
     },
-  }).finally(removed)
+  }).finally(() => rm(workshop, { recursive: true, force: true }))
 }
 
 /** Builds Prometheus and promtool into `dir`, without its pages and without the discovery of clouds. */
