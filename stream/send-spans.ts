@@ -3,9 +3,6 @@ import type { Template } from './append.ts'
 import { ATTRIBUTE } from './semconv.ts'
 import { fail, getTracer, isSampled, type Kind } from './tracing.ts'
 
-/** Refusals of the sampler in one request after which it is not asked again: asking costs more than appending. */
-const REFUSALS = 8
-
 /** The spans of one request to append. */
 export class Sends {
   private constructor(
@@ -14,21 +11,24 @@ export class Sends {
     private readonly spans: { readonly span: Span; readonly offset: number }[],
   ) {}
 
-  /** Begins a span for each message that the sampler takes. Messages that carry a trace context keep theirs. */
+  /**
+   * Begins a span for each message until the sampler refuses one: to ask for all would cost more than to append them.
+   * Messages that carry a trace context keep theirs.
+   */
   static begin({ name, attributes }: Kind, templates: Template[]): Sends {
     const tracer = getTracer()
     const spans: { span: Span; offset: number }[] = []
     const parent = context.active()
-    let refused = 0
+    let refused = false
     let offset = 0
     const traced = templates.flatMap(template => {
       const { count, headers } = template
       const singles: Template[] = []
-      for (let n = 0; n < count && refused < REFUSALS && headers?.traceparent === undefined; n++) {
+      for (let n = 0; n < count && !refused && headers?.traceparent === undefined; n++) {
         const span = tracer.startSpan(name, { kind: SpanKind.PRODUCER, attributes }, parent)
         if (!isSampled(span.spanContext())) {
-          refused++
-          continue
+          refused = true
+          break
         }
         const carrier: Record<string, string> = { ...headers }
         propagation.inject(trace.setSpan(parent, span), carrier)
