@@ -1,6 +1,6 @@
 // `npm run pictures`: makes the pictures of docs/pictures anew. terminal-live.png and terminal.png are a run of
-// `npm start` on a Redis of its own; prometheus.png is a page of the stack that `npm run up` started, and stays as it is when none is up.
-// Needs Chromium (CHROMIUM names it, else it is looked for on the PATH) and script(1) of util-linux.
+// `npm start` on a Redis of its own; prometheus.png is a page of the stack that `npm run up`
+// started, and stays as it is when none is up. Needs Chromium (CHROMIUM names it, else it is looked for on the PATH) and script(1) of util-linux.
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
