@@ -226,6 +226,21 @@ describe('dropNextReply', () => {
   })
 })
 
+test('a client that leaves while its reply is being lost is cut as well', async () => {
+  const raw = connect(proxy.port, '127.0.0.1').on('error', () => {})
+  await once(raw, 'connect')
+  const dropped = proxy.dropNextReply(request => request.includes('BLPOP'))
+  raw.write('*3\r\n$5\r\nBLPOP\r\n$1\r\nk\r\n$1\r\n0\r\n')
+  await vi.waitFor(async () => expect(await truth.client('LIST')).toContain('cmd=blpop'))
+  proxy.pause()
+  await truth.rpush('k', 'v')
+  raw.end()
+  await new Promise(resolve => setTimeout(resolve, 50)) // both have reached the proxy
+  proxy.resume()
+  await dropped
+  expect(proxy.connections).toBe(0)
+})
+
 test('cutMidReply passes the replies before it and the first half of its own', async () => {
   await truth.set('long', 'x'.repeat(1_000))
   const cut = proxy.cutMidReply(request => request.includes('long'))

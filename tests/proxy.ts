@@ -159,8 +159,8 @@ class Wire {
 
   async cut(): Promise<void> {
     this.lose()
-    this.near.resetAndDestroy()
-    this.#far.resetAndDestroy()
+    reset(this.near)
+    reset(this.#far)
     await this.closed
   }
 
@@ -255,7 +255,13 @@ function feed(source: Socket, sink: Socket, lane: Lane): void {
 }
 
 function pass(item: Item, sink: Socket, write: (bytes: Buffer) => void): void {
-  if (item === 'reset') sink.resetAndDestroy()
+  if (item === 'reset') reset(sink)
   else if (item === 'end') sink.end()
   else if (!sink.destroyed) write(item)
+}
+
+/** Node.js fails to reset a socket that is just sending its end (EINVAL), and then never says that it is closed. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy()
+  else socket.resetAndDestroy()
 }
