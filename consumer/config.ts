@@ -1,4 +1,4 @@
-import { ConfigError, common, integer, name, readConfig } from '@conveyor/service'
+import { ConfigError, common, integer, name, optionalInteger, readConfig } from '@conveyor/service'
 import { DEFAULTS } from '@conveyor/stream'
 import { z } from 'zod'
 import { identity } from './identity.ts'
@@ -11,12 +11,24 @@ export const consumerSettings = z.object({
   /** Names the consumer and its output file. */
   CONSUMER_ID: name(),
   OUTPUT_DIR: z.string().default('consumer_output'),
-  /** Path of a module whose default export is the handler. */
+  /** Path of a module whose default export is the handler, or `demo`. */
   HANDLER: z.string().optional(),
-  /** Handler calls at the same time, when the handler is asynchronous. */
-  HANDLER_CONCURRENCY: integer(DEFAULTS.concurrency, 1, 10_000),
-  /** Ms until an asynchronous handler is given up; 0 for never. */
-  HANDLER_TIMEOUT_MS: integer(DEFAULTS.handlerTimeout, 0, 86_400_000),
+  /** Handler calls at the same time, when the handler is asynchronous; unset: what the handler's module says. */
+  HANDLER_CONCURRENCY: optionalInteger(1, 10_000),
+  /** Ms until an asynchronous handler is given up, which is a failed attempt; 0 for never. */
+  HANDLER_TIMEOUT_MS: optionalInteger(0, 86_400_000),
+  /** A package whose handling failed so often goes to the dead letters. */
+  MAX_ATTEMPTS: optionalInteger(1, 1000),
+  /** Ms until the second attempt at most; doubled with each further one … */
+  RETRY_DELAY_MS: integer(DEFAULTS.retryDelay, 0, 86_400_000),
+  /** … up to this. */
+  RETRY_MAX_DELAY_MS: integer(DEFAULTS.retryMaxDelay, 0, 7 * 86_400_000),
+  /** Whose history is kept. */
+  HISTORY: z
+    .enum(['all', 'failures', 'off'], { error: 'all, failures or off is allowed' })
+    .default(DEFAULTS.history),
+  /** Ms that history is kept. */
+  HISTORY_TTL_MS: integer(DEFAULTS.historyTtl, 1000, 366 * 86_400_000),
   /** Entries read at once, at most. */
   BATCH: integer(DEFAULTS.batch, 1, 1000),
   /** Entries received and not settled, at most. */
@@ -49,6 +61,11 @@ export function consumerConfig(env?: NodeJS.ProcessEnv): ConsumerConfig {
   if (BEAT_INTERVAL_MS * DEATH_BEATS < 100) {
     throw new ConfigError(
       `DEATH_BEATS=${DEATH_BEATS}: with BEAT_INTERVAL_MS=${BEAT_INTERVAL_MS} a pause of under 100 ms would be death; choose more`,
+    )
+  }
+  if (config.RETRY_MAX_DELAY_MS < config.RETRY_DELAY_MS) {
+    throw new ConfigError(
+      `RETRY_MAX_DELAY_MS=${config.RETRY_MAX_DELAY_MS}: at least RETRY_DELAY_MS (${config.RETRY_DELAY_MS}) is allowed`,
     )
   }
   return { ...config, CONSUMER_ID: config.CONSUMER_ID ?? identity() }

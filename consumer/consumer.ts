@@ -1,15 +1,9 @@
 import { resolve } from 'node:path'
 import type { Logger } from '@conveyor/service'
-import {
-  consume,
-  type Events,
-  type Handler,
-  keysOf,
-  measureConsumer,
-  type StreamEvent,
-} from '@conveyor/stream'
+import { consume, DEFAULTS, type Events, keysOf, measureConsumer, type StreamEvent } from '@conveyor/stream'
 import { Subject } from 'rxjs'
 import type { ConsumerConfig } from './config.ts'
+import type { LoadedHandler } from './handler.ts'
 import { logEvents } from './log-events.ts'
 
 /** What `GET /status` answers. Counts are of this process. */
@@ -19,6 +13,8 @@ export interface ConsumerStatus {
   /** Whether a session is open. */
   session: boolean
   processed: number
+  /** Attempts that failed and are to be made again. */
+  retried: number
   dead: number
   fenced: number
   claimed: number
@@ -38,14 +34,15 @@ export class Consumer {
 
   constructor(
     private readonly config: ConsumerConfig,
-    private readonly handler: Handler,
-    log: Logger,
+    private readonly loaded: LoadedHandler,
+    private readonly log: Logger,
   ) {
     this.status = {
       consumer: config.CONSUMER_ID,
       epoch: null,
       session: false,
       processed: 0,
+      retried: 0,
       dead: 0,
       fenced: 0,
       claimed: 0,
@@ -66,7 +63,8 @@ export class Consumer {
 
   /** Runs until `stop` is aborted and what was in hand is settled and written. Rejects as `consume` errors. */
   run(stop: AbortSignal): Promise<void> {
-    const { config, events, handler } = this
+    const { config, events, log } = this
+    const { handler, concurrency, timeout, maxAttempts } = this.loaded
     const group = config.GROUP
     return new Promise((done, reject) => {
       consume({
@@ -76,6 +74,7 @@ export class Consumer {
         groups: [group],
         outputDirectory: resolve(config.OUTPUT_DIR),
         handler,
+        log: message => log.child({ package: message.package, attempt: message.attempt }),
         events,
         stop,
         settings: {
@@ -88,8 +87,13 @@ export class Consumer {
           maxUnflushed: config.MAX_UNFLUSHED_BYTES,
           maxDeliveries: config.MAX_DELIVERIES,
           deadline: config.COMMAND_TIMEOUT_MS,
-          concurrency: config.HANDLER_CONCURRENCY,
-          handlerTimeout: config.HANDLER_TIMEOUT_MS,
+          concurrency: config.HANDLER_CONCURRENCY ?? concurrency ?? DEFAULTS.concurrency,
+          handlerTimeout: config.HANDLER_TIMEOUT_MS ?? timeout ?? DEFAULTS.handlerTimeout,
+          maxAttempts: config.MAX_ATTEMPTS ?? maxAttempts ?? DEFAULTS.maxAttempts,
+          retryDelay: config.RETRY_DELAY_MS,
+          retryMaxDelay: config.RETRY_MAX_DELAY_MS,
+          history: config.HISTORY,
+          historyTtl: config.HISTORY_TTL_MS,
         },
       }).subscribe({ error: reject, complete: done })
     })
@@ -115,6 +119,7 @@ export class Consumer {
         break
       case 'committed':
         status.processed += event.done
+        status.retried += event.retried
         status.dead += event.dead
         break
       case 'fenced':

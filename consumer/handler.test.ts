@@ -14,12 +14,12 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }))
 
 test('loads the default export', async () => {
-  const handler = await loadHandler(join(folder, 'good.mjs'))
+  const { handler } = await loadHandler(join(folder, 'good.mjs'))
   expect(handler({ package: 7 } as never, {} as never)).toBe('line 7')
 })
 
 test('without a path, leaves the line to the sink', async () => {
-  expect((await loadHandler(undefined))({} as never, {} as never)).toBeUndefined()
+  expect((await loadHandler(undefined)).handler({} as never, {} as never)).toBeUndefined()
 })
 
 test.each([

@@ -26,6 +26,11 @@ function logEvent(event: StreamEvent, log: Logger): void {
     case 'fenced':
       log.warn({ count: event.count }, 'outcomes refused: other consumers had taken the entries over')
       break
+    case 'retried': {
+      const { entry, package: number, attempt, delay, reason, detail } = event
+      log.info({ entry, package: number, attempt, delay, reason, detail }, 'to be tried again')
+      break
+    }
     case 'dead': {
       const { entry, package: number, reason, detail } = event
       log.warn({ entry, package: number, reason, detail }, 'dead letter')

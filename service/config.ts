@@ -32,11 +32,19 @@ function shown(name: string, value: string): string {
 
 /** A variable that holds a whole number from `min` to `max`. */
 export function integer(fallback: number, min: number, max: number) {
+  return wholeNumber(min, max).default(fallback)
+}
+
+/** The same without a default: undefined when it is not set. */
+export function optionalInteger(min: number, max: number) {
+  return wholeNumber(min, max).optional()
+}
+
+function wholeNumber(min: number, max: number) {
   const message = `a whole number from ${min} to ${max} is allowed`
   return z
     .string()
     .regex(/^-?\d+$/, message)
-    .default(String(fallback))
     .transform(Number)
     .pipe(z.number().min(min, message).max(max, message))
 }

@@ -104,13 +104,23 @@ class Watch {
 
   private async take(peer: string, token: string, counter: string, deliveries: number): Promise<void> {
     const { session } = this
-    const { keys, consumer, events } = session.options
+    const { keys, consumer, events, settings } = session.options
     if (session.stopping) return
     const started = performance.now()
     const [claimed, lost, ended] = await takeScript.run(
       session.redis,
-      [keys.stream, keys.sessions, keys.beats, keys.dead, keys.counts],
-      [keys.group, consumer, session.token, peer, token, counter, deliveries, session.held.room],
+      [keys.stream, keys.sessions, keys.beats, keys.dead, keys.counts, keys.history],
+      [
+        keys.group,
+        consumer,
+        session.token,
+        peer,
+        token,
+        counter,
+        deliveries,
+        session.held.room,
+        settings.history === 'off' ? 0 : settings.historyTtl,
+      ],
     )
     const count = claimed.length
     if (count === 0 && lost === 0 && !ended) return

@@ -1,13 +1,18 @@
 import { concatMap, defer, from, type OperatorFunction, tap } from 'rxjs'
 import { RedisError } from './connection.ts'
 import type { Outcome } from './handle.ts'
+import { noteOf, runsOf } from './history.ts'
+import { encodeReturned } from './message.ts'
 import { Script } from './scripts.ts'
 import type { Session } from './session.ts'
+import { traceparentOf } from './tracing.ts'
 
 /** A settled batch. */
 export interface Settled {
   /** Entries whose line is in the output log. */
   readonly done: number
+  /** Messages that wait for another attempt. */
+  readonly retried: number
   readonly dead: number
   /** Entries that a peer had taken over: their outcomes were dropped. */
   readonly fenced: number
@@ -17,7 +22,7 @@ export interface Settled {
 const MAX_ENTRIES = 1000
 const MAX_BYTES = 1024 * 1024
 
-const script = new Script<[end: number, fenced: string[], done: number, died: string[]]>('commit')
+const script = new Script<[end: number, fenced: string[], done: number, retried: number, dead: number]>('commit')
 
 /**
  * Settles outcomes, one commit at a time: what arrives while one is under way goes into the next.
@@ -45,20 +50,31 @@ export function commit(session: Session): OperatorFunction<Outcome[], Settled> {
 }
 
 async function settle(session: Session, batch: Outcome[]): Promise<Settled> {
-  const { keys, consumer, events } = session.options
+  const { keys, consumer, events, settings } = session.options
   const asked = performance.now()
   let lines = ''
   const entries: string[] = []
   const others: (string | number)[] = []
   for (const outcome of batch) {
     entries.push(outcome.entry)
-    if (outcome.kind === 'dead') others.push(entries.length, 'dead', outcome.reason, outcome.detail)
-    else if (session.writer) lines += `${outcome.line}\n`
+    if (outcome.kind === 'done' && session.writer) lines += `${outcome.line}\n`
+    if (outcome.kind === 'done' && (!outcome.past || settings.history === 'off')) continue
+    others.push(entries.length, ...described(outcome, session))
   }
   try {
-    const [end, refused, done, died] = await script.run(
+    const [end, refused, done, retried, dead] = await script.run(
       session.redis,
-      [keys.stream, keys.sessions, keys.counts, keys.dead, keys.files, keys.output(consumer)],
+      [
+        keys.stream,
+        keys.sessions,
+        keys.counts,
+        keys.dead,
+        keys.files,
+        keys.output(consumer),
+        keys.retry,
+        keys.waiting,
+        keys.history,
+      ],
       [
         keys.group,
         consumer,
@@ -68,49 +84,90 @@ async function settle(session: Session, batch: Outcome[]): Promise<Settled> {
         entries[0] as string,
         entries.at(-1) as string,
         entries.join(' '),
+        settings.history === 'all' ? runsOf(batch) : '',
+        settings.historyTtl,
         ...others,
       ],
     )
     if (session.writer) session.committed = end
     for (const entry of entries) session.held.settle(entry)
     session.held.changed()
-    const dead = died.length
-    const fenced = refused.length
-    events.next({ type: 'committed', done, dead, fenced, end, ms: performance.now() - asked })
-    if (fenced > 0) events.next({ type: 'fenced', count: fenced })
-    observe(session, batch, asked, new Set(refused), new Set(died))
-    return { done, dead, fenced }
+    const settled = { done, retried, dead, fenced: refused.length }
+    events.next({ type: 'committed', ...settled, end, ms: performance.now() - asked })
+    if (refused.length > 0) events.next({ type: 'fenced', count: refused.length })
+    observe(session, batch, asked, new Set(refused))
+    return settled
   } catch (error) {
     if (error instanceof RedisError && error.code === 'FENCED') {
       events.next({ type: 'fenced', count: entries.length })
-      observe(session, batch, asked, new Set(entries), new Set())
+      observe(session, batch, asked, new Set(entries))
     }
     throw error
   }
 }
 
-/** Measures and traces what was settled, and says what died. */
+/** What the script is told of an outcome that is more than a line. */
+function described(outcome: Outcome, { options, epoch }: Session): (string | number)[] {
+  const { keys, settings, consumer } = options
+  const { kind, package: number = '' } = outcome
+  const traceparent = outcome.begun ? traceparentOf(outcome.trace) : ''
+  const note = settings.history === 'off' ? '' : noteOf(outcome, consumer)
+  switch (kind) {
+    case 'done':
+    case 'skip':
+      return [kind, number, note, 0]
+    case 'retry': {
+      const { delay, past } = outcome
+      const returned = past ? encodeReturned(keys.group, past) : ''
+      return [kind, number, note, 3, Math.ceil(delay), returned, traceparent]
+    }
+    case 'dead': {
+      const { entry, reason, detail, stack = '', past } = outcome
+      const letter = {
+        reason,
+        detail,
+        entry,
+        group: keys.group,
+        consumer,
+        ...(number !== '' && { package: number }),
+        ...(stack && { stack }),
+        id: past?.id ?? entry,
+        attempts: past?.attempt ?? 0,
+        replays: past?.replays ?? 0,
+        failures: JSON.stringify(past?.failures ?? []),
+        epoch,
+      }
+      const fields = Object.entries(letter).flat()
+      return [kind, number, note, 1 + fields.length, traceparent, ...fields]
+    }
+  }
+}
+
+/** Measures and traces what was settled, and says what failed. */
 function observe(
   { options: { events }, durations, spans, writer, committed, flushed }: Session,
   batch: Outcome[],
   asked: number,
   fenced: ReadonlySet<string>,
-  died: ReadonlySet<string>,
 ): void {
   const now = Date.now()
-  for (const { entry, kind } of batch) {
+  for (const { entry, kind, past } of batch) {
     // An entry's id begins with the time at which it was appended, in ms.
     if (kind === 'done' && !fenced.has(entry))
-      durations.endToEnd.record(Math.max(0, now - Number.parseInt(entry, 10)) / 1000)
+      durations.endToEnd.record(Math.max(0, now - Number.parseInt(past?.id ?? entry, 10)) / 1000)
   }
-  spans.settled(
-    { outcomes: batch, asked, fenced, end: writer && committed, flushed },
-    ({ entry, package: number, ...outcome }) => {
-      if (outcome.kind !== 'dead' || !died.has(entry)) return
+  spans.settled({ outcomes: batch, asked, fenced, end: writer && committed, flushed }, outcome => {
+    if (fenced.has(outcome.entry)) return
+    const { entry, package: number } = outcome
+    const which = { entry, ...(number && { package: number }) }
+    if (outcome.kind === 'retry') {
+      const { delay, reason, detail, past } = outcome
+      events.next({ type: 'retried', ...which, attempt: past?.attempt ?? 2, delay, reason, detail })
+    } else if (outcome.kind === 'dead') {
       const { reason, detail } = outcome
-      events.next({ type: 'dead', entry, reason, detail, ...(number && { package: number }) })
-    },
-  )
+      events.next({ type: 'dead', ...which, reason, detail })
+    }
+  })
 }
 
 /** How many of the outcomes one commit takes. */
@@ -118,10 +175,15 @@ function fitting(outcomes: Outcome[]): number {
   let bytes = 0
   for (let i = 0; i < outcomes.length; i++) {
     const outcome = outcomes[i] as Outcome
-    bytes += 1 + Buffer.byteLength(outcome.kind === 'done' ? outcome.line : outcome.detail)
+    bytes += 1 + sizeOf(outcome)
     if (i === MAX_ENTRIES || (bytes > MAX_BYTES && i > 0)) return i
   }
   return outcomes.length
+}
+
+function sizeOf(outcome: Outcome): number {
+  if (outcome.kind === 'done') return Buffer.byteLength(outcome.line)
+  return outcome.kind === 'skip' ? 0 : Buffer.byteLength(outcome.detail)
 }
 
 /** Order of entry ids, `<milliseconds>-<sequence>`. */

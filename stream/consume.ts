@@ -20,13 +20,17 @@ import { backoff } from './backoff.ts'
 import { beat } from './beat.ts'
 import { commit, type Settled } from './commit.ts'
 import { isPassing, RedisError } from './connection.ts'
-import { type Handler, handle } from './handle.ts'
+import { returnDue } from './due.ts'
+import { type Handler, type HandlerLog, handle } from './handle.ts'
+import type { Message } from './message.ts'
 import { read } from './read.ts'
 import { openSession, type Session, type SessionOptions } from './session.ts'
 import { isSystemError, writeOutput } from './write.ts'
 
 export interface ConsumeOptions extends SessionOptions {
   readonly handler: Handler
+  /** What a handler's `context.log` is; default the console. */
+  readonly log?: (message: Message) => HandlerLog
 }
 
 /**
@@ -51,7 +55,7 @@ export function consume(options: ConsumeOptions): Observable<Settled> {
   return defer(() => opening(options, previous)).pipe(
     switchMap(session => {
       previous = session.token
-      return run(session, options.handler)
+      return run(session, options)
     }),
     retry({
       delay: (error, attempt) => {
@@ -83,15 +87,19 @@ function opening(options: SessionOptions, previous: string | undefined): Observa
 }
 
 /** One session, from its first beat until it is closed or lost. */
-function run(session: Session, handler: Handler): Observable<Settled> {
+function run(session: Session, { handler, log }: ConsumeOptions): Observable<Settled> {
   const { consumer, settings } = session.options
-  const { concurrency, handlerTimeout: timeout } = settings
+  const { concurrency, handlerTimeout: timeout, maxAttempts, retryDelay, retryMaxDelay } = settings
   const finished = new Subject<void>()
   const work = read(session).pipe(
     handle(handler, {
       consumer,
       concurrency,
       timeout,
+      maxAttempts,
+      retryDelay,
+      retryMaxDelay,
+      ...(log && { log }),
       signal: session.lost.signal,
       spans: session.spans,
       duration: session.durations.process,
@@ -104,7 +112,7 @@ function run(session: Session, handler: Handler): Observable<Settled> {
     await session.close()
   }).pipe(ignoreElements())
   return merge(
-    merge(beat(session), writeOutput(session)).pipe(takeUntil(finished)),
+    merge(beat(session), returnDue(session), writeOutput(session)).pipe(takeUntil(finished)),
     concat(work, finish),
   ).pipe(finalize(() => session.dispose()))
 }

@@ -10,7 +10,7 @@ import {
 } from '@opentelemetry/api'
 import type { Outcome } from './handle.ts'
 import type { Keys } from './keys.ts'
-import { Poison } from './message.ts'
+import { type Message, Poison } from './message.ts'
 import type { Delivery } from './read.ts'
 import { ATTRIBUTE, OUTPUT_SPAN } from './semconv.ts'
 import { fail, getTracer, isSampled, type Kind, kept, record, spansOf } from './tracing.ts'
@@ -77,14 +77,10 @@ export class EntrySpans {
   begin({ entry, message, origin }: Delivery): Span | undefined {
     if (message instanceof Poison) return undefined
     const claimed = this.claimed.size > 0 ? this.claimed.get(entry) : undefined
-    const again = message.deliveries > 1 || claimed !== undefined
+    const { deliveries, attempt, replays } = message
+    const again = deliveries > 1 || attempt > 1 || replays > 0 || claimed !== undefined
     if (!again && (!origin || !isSampled(trace.getSpanContext(origin)))) return undefined
-    const attributes: Attributes = {
-      ...this.processing.attributes,
-      [ATTRIBUTE.entry]: entry,
-      [ATTRIBUTE.package]: message.package,
-    }
-    if (message.deliveries > 1) attributes[ATTRIBUTE.deliveries] = message.deliveries
+    const attributes = this.attributesOf(entry, message)
     if (claimed) {
       attributes[ATTRIBUTE.claimedFrom] = claimed.from
       this.claimed.delete(entry)
@@ -98,8 +94,31 @@ export class EntrySpans {
   }
 
   /**
+   * Records an attempt that failed and had no span, because nobody had thought of tracing the package. Returns the
+   * context in which the rest of its story belongs.
+   */
+  failed({ entry, message, origin }: Delivery, reason: string, started: number): Context {
+    const parent = origin ?? ROOT_CONTEXT
+    const attributes = this.attributesOf(entry, message)
+    const { name } = this.processing
+    const span = record({ name, kind: SpanKind.CONSUMER, attributes, parent, started, error: reason })
+    return trace.setSpanContext(parent, span)
+  }
+
+  private attributesOf(entry: string, message: Message | Poison): Attributes {
+    const attributes: Attributes = { ...this.processing.attributes, [ATTRIBUTE.entry]: entry }
+    if (message.package !== undefined) attributes[ATTRIBUTE.package] = message.package
+    if (message instanceof Poison) return attributes
+    const { deliveries, attempt, replays } = message
+    if (deliveries > 1) attributes[ATTRIBUTE.deliveries] = deliveries
+    if (attempt > 1) attributes[ATTRIBUTE.attempt] = attempt
+    if (replays > 0) attributes[ATTRIBUTE.replays] = replays
+    return attributes
+  }
+
+  /**
    * Records a commit: of each entry that has spans, and of the batch, if the sampler has it or some were refused.
-   * `tell` is called in the context of an entry that died.
+   * `tell` is called in the context of an entry that failed.
    */
   settled(batch: SettledBatch, tell: (outcome: Outcome) => void): void {
     const { outcomes, asked, end, flushed } = batch
@@ -109,10 +128,11 @@ export class EntrySpans {
       const { entry, kind, trace: parent } = outcome
       if (this.claimed.size > 0) this.claimed.delete(entry) // one that never had its turn
       const fenced = batch.fenced.has(entry)
-      if (!parent && !fenced && kind === 'done') continue
+      const fine = !fenced && (kind === 'done' || kind === 'skip')
+      if (!parent && fine) continue
       const span = parent && trace.getSpanContext(parent)
       if (isSampled(span) && links.length < MOST_LINKS) links.push({ context: span })
-      else if (!isSampled(span) && !fenced && kind === 'done') continue
+      else if (!isSampled(span) && fine) continue
       const attributes: Attributes = {
         ...this.commit.attributes,
         [ATTRIBUTE.entry]: entry,
@@ -120,7 +140,9 @@ export class EntrySpans {
       }
       if (fenced) attributes[ATTRIBUTE.fenced] = true
       if (outcome.package !== undefined) attributes[ATTRIBUTE.package] = outcome.package
-      const error = fenced ? 'fenced' : kind === 'dead' ? outcome.reason : undefined
+      if (kind === 'retry') attributes[ATTRIBUTE.retryDelay] = outcome.delay / 1000
+      const failed = kind === 'dead' || kind === 'retry'
+      const error = fenced ? 'fenced' : failed ? outcome.reason : undefined
       record(
         {
           name: this.commit.name,
@@ -130,7 +152,7 @@ export class EntrySpans {
           ...(parent && { parent }),
           ...(error && { error }),
         },
-        kind === 'dead' ? () => tell(outcome) : undefined,
+        failed ? () => tell(outcome) : undefined,
       )
       if (parent && end !== undefined && kind === 'done' && !fenced)
         this.unwritten.push({ end, parent, started: now })
@@ -157,6 +179,6 @@ export class EntrySpans {
 
 /** Ends a span of {@link EntrySpans.begin}. */
 export function endSpan(span: Span, outcome: Outcome): void {
-  if (outcome.kind === 'dead') fail(span, outcome.reason)
+  if (outcome.kind === 'dead' || outcome.kind === 'retry') fail(span, outcome.reason)
   span.end()
 }

@@ -15,10 +15,30 @@ export type StreamEvent =
   /** Entries were received. `again`: delivered before, here or elsewhere. */
   | { type: 'delivered'; count: number; bytes: number; again: boolean }
   /** A batch was settled. `end`: length of the output in bytes. `ms`: request to answer. */
-  | { type: 'committed'; done: number; dead: number; fenced: number; end: number; ms: number }
+  | {
+      type: 'committed'
+      done: number
+      retried: number
+      dead: number
+      fenced: number
+      end: number
+      ms: number
+    }
   /** Outcomes were refused, because a peer took the entries or the session over. */
   | { type: 'fenced'; count: number }
+  /** Handling failed; the message waits for `delay` ms, then it returns to the stream. `attempt`: the next one. */
+  | {
+      type: 'retried'
+      entry: string
+      package?: number
+      attempt: number
+      delay: number
+      reason: string
+      detail: string
+    }
   | { type: 'dead'; entry: string; package?: number; reason: string; detail: string }
+  /** Messages whose time had come returned to the stream. */
+  | { type: 'returned'; count: number }
   /** Entries of a silent, closed or vanished peer were taken over. `lost`: those whose payload was gone. */
   | { type: 'claimed'; from: string; count: number; lost: number; ended: boolean }
   /** Output reached the disk. `consumer`: whose. `to`: offset up to which all is there. */

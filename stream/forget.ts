@@ -12,7 +12,9 @@ const script = new Script<number>('forget')
  */
 export async function forget(redis: Redis, keys: Keys): Promise<void> {
   await script.run(redis, [keys.stream, keys.head, keys.dead], [keys.group])
-  // Lanes of this life say nothing in the next; they only take room until they expire.
-  for await (const page of redis.scanStream({ match: `{${keys.stream}}:lane:*`, count: 1000 }))
-    if (page.length > 0) await answer(redis.unlink(...(page as string[])))
+  // Lanes and histories of this life say nothing in the next; they only take room until they expire.
+  for (const match of [`{${keys.stream}}:lane:*`, keys.historyOf('*')]) {
+    for await (const page of redis.scanStream({ match, count: 1000 }))
+      if (page.length > 0) await answer(redis.unlink(...(page as string[])))
+  }
 }

@@ -9,7 +9,19 @@ import type { Delivery } from './read.ts'
 
 const delivery = (n: number, more: Partial<Message> = {}): Delivery => ({
   entry: `${n}-0`,
-  message: { entry: `${n}-0`, package: n, timestamp: 17, payload: { package: n }, deliveries: 1, ...more },
+  received: 5,
+  message: {
+    entry: `${n}-0`,
+    id: `${n}-0`,
+    package: n,
+    timestamp: 17,
+    payload: { package: n },
+    deliveries: 1,
+    attempt: 1,
+    replays: 0,
+    failures: [],
+    ...more,
+  },
 })
 const deliveries = (...numbers: number[]) => numbers.map(n => delivery(n))
 const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1)
@@ -37,7 +49,13 @@ function byHand() {
 
 test('returning is done, with the line that other tools read', async () => {
   expect(await outcomes(() => undefined, [deliveries(7)])).toEqual([
-    { entry: '7-0', package: 7, kind: 'done', line: 'Consumer a processed package 7 (timestamp: 17)' },
+    {
+      entry: '7-0',
+      package: 7,
+      kind: 'done',
+      line: 'Consumer a processed package 7 (timestamp: 17)',
+      received: 5,
+    },
   ])
 })
 
@@ -106,7 +124,7 @@ test('a thrown thing that cannot be made a text ends its package only', async ()
 
 test('poison goes to the dead letters without a call', async () => {
   const handler = vi.fn()
-  const poison = { entry: '1-0', message: new Poison('no data', 'none') }
+  const poison = { entry: '1-0', received: 5, message: new Poison('no data', 'none') }
   expect(await outcomes(handler, [[poison, delivery(2)]])).toMatchObject([
     { entry: '1-0', kind: 'dead', reason: 'no data', detail: 'none' },
     { entry: '2-0', kind: 'done' },

@@ -1,22 +1,41 @@
-import { type Context, context, trace } from '@opentelemetry/api'
+import { type Context, context, INVALID_SPAN_CONTEXT, type Span, trace } from '@opentelemetry/api'
 import { from, mergeMap, type OperatorFunction } from 'rxjs'
 import { type EntrySpans, endSpan } from './entry-spans.ts'
-import { type Message, Poison } from './message.ts'
+import { addFailure, HandlerTimeout, isReject, isRetryLater, retryDelay, stackOf, textOf } from './failure.ts'
+import { type Message, type Past, Poison } from './message.ts'
 import type { Durations } from './metrics.ts'
 import type { Delivery } from './read.ts'
 import { ATTRIBUTE } from './semconv.ts'
+import { DEFAULTS } from './settings.ts'
 
 export interface HandlerContext {
   /** The consumer's id. */
   readonly consumer: string
+  /** Counted from 1: which attempt at this package it is. */
+  readonly attempt: number
   /** Aborted when the outcome will not be asked for any more: at a timeout, or when the session is lost. */
   readonly signal: AbortSignal
+  /** The span of this attempt; one that records nothing, when the package is not traced. */
+  readonly span: Span
+  /** Writes to the consumer's log, with the package and the attempt. */
+  readonly log: HandlerLog
+}
+
+/** What a handler can log with: fields and a text, or a text. */
+export type HandlerLog = Record<'debug' | 'info' | 'warn' | 'error', LogMethod>
+
+interface LogMethod {
+  (text: string): void
+  (fields: object, text?: string): void
 }
 
 /**
  * What is done with a package. Returning is done. A returned string becomes the package's output line
  * (without a newline); otherwise the line is `Consumer <id> processed package <n> (timestamp: <t>)`.
- * What it throws sends the package to the dead letters. Its effects outside may happen twice; what it
+ *
+ * A thrown {@link RetryLater} has it given the package again when it says, a thrown {@link Reject} sends the package
+ * to the dead letters. Anything else that is thrown, and a timeout, is retried with growing delay. After the last
+ * attempt that is allowed, the package goes to the dead letters. Its effects outside may happen twice; what it
  * returns counts once.
  */
 export type Handler = (message: Message, context: HandlerContext) => unknown
@@ -27,10 +46,26 @@ export type Outcome = {
   readonly package?: number
   /** The trace that it belongs to, if any: within its own span, or else as its producer sent it. */
   readonly trace?: Context
+  /** Whether that trace began with this attempt: the message is to carry it from now on. */
+  readonly begun?: true
+  /** Unix ms at which the entry was received. */
+  readonly received?: number
+  /** What happened to the message so far, this attempt included. Only what it needs is there: done at once is nothing. */
+  readonly past?: Past
 } & (
   | { readonly kind: 'done'; readonly line: string }
-  | { readonly kind: 'dead'; readonly reason: string; readonly detail: string }
+  | { readonly kind: 'skip' }
+  | ({ readonly kind: 'retry' /** Ms. */; readonly delay: number } & Failed)
+  | ({ readonly kind: 'dead' } & Failed)
 )
+
+interface Failed {
+  /** One of a few fixed texts. */
+  readonly reason: string
+  /** For people. */
+  readonly detail: string
+  readonly stack?: string
+}
 
 export interface HandleOptions {
   readonly consumer: string
@@ -38,6 +73,13 @@ export interface HandleOptions {
   readonly concurrency: number
   /** Ms until an asynchronous call is given up; 0 for never. */
   readonly timeout: number
+  /** Attempts at a package before it goes to the dead letters. */
+  readonly maxAttempts?: number
+  /** Ms until the second attempt at most, doubled with each further one up to `retryMaxDelay`. */
+  readonly retryDelay?: number
+  readonly retryMaxDelay?: number
+  /** What `context.log` is for a package; default the console. */
+  readonly log?: (message: Message) => HandlerLog
   /** Aborted when the session is lost. */
   readonly signal: AbortSignal
   readonly spans?: EntrySpans
@@ -99,30 +141,41 @@ function settle(
   options: HandleOptions,
 ): Outcome | PromiseLike<Outcome> {
   const { entry, message, origin } = delivery
-  if (message instanceof Poison) {
-    const { reason, detail } = message
-    return { entry, kind: 'dead', reason, detail, ...(origin && { trace: origin }) }
-  }
+  if (delivery.skip) return { entry, kind: 'skip' }
+  if (message instanceof Poison)
+    return traced(poisoned(delivery, message), delivery, performance.now(), options)
   const span = options.spans?.begin(delivery)
   const within = span ? trace.setSpan(origin ?? context.active(), span) : origin
   const started = performance.now()
   const end = (outcome: Outcome): Outcome => {
-    const failed = outcome.kind === 'dead' ? { [ATTRIBUTE.errorType]: outcome.reason } : undefined
+    const failed = isFailed(outcome) ? { [ATTRIBUTE.errorType]: outcome.reason } : undefined
     options.duration?.record((performance.now() - started) / 1000, failed)
-    if (span) endSpan(span, outcome)
-    return within ? { ...outcome, trace: within } : outcome
+    if (!span) return failed ? traced(outcome, delivery, started, options) : outcome
+    endSpan(span, outcome)
+    return { ...outcome, trace: within as Context }
   }
   try {
     const result = call(handler, message, within, options)
     return isThenable(result)
       ? result.then(
-          line => end(done(message, line, options)),
-          error => end(failed(message, error)),
+          line => end(done(delivery, message, line, options)),
+          error => end(failed(delivery, message, error, options)),
         )
-      : end(done(message, result, options))
+      : end(done(delivery, message, result, options))
   } catch (error) {
-    return end(failed(message, error))
+    return end(failed(delivery, message, error, options))
   }
+}
+
+/** What went wrong is traced also when nobody had thought of tracing the package. */
+function traced(outcome: Outcome, delivery: Delivery, started: number, { spans }: HandleOptions): Outcome {
+  if (!isFailed(outcome) || !spans) return delivery.origin ? { ...outcome, trace: delivery.origin } : outcome
+  const within = spans.failed(delivery, outcome.reason, started)
+  return { ...outcome, trace: within, begun: true }
+}
+
+function isFailed(outcome: Outcome): outcome is Extract<Outcome, Failed> {
+  return outcome.kind === 'retry' || outcome.kind === 'dead'
 }
 
 /** Calls the handler in the trace that the message belongs to; gives a promise up after the timeout. */
@@ -132,13 +185,13 @@ function call(
   within: Context | undefined,
   options: HandleOptions,
 ): unknown {
-  const own = new Call(options)
+  const own = new Call(message, within, options)
   const result = within ? context.with(within, () => handler(message, own)) : handler(message, own)
   if (!isThenable(result)) return result
   if (options.timeout === 0) return Promise.resolve(result)
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
-      const error = new Poison('handler timeout', `the handler did not return within ${options.timeout} ms`)
+      const error = new HandlerTimeout(options.timeout)
       own.abort(error)
       reject(error)
     }, options.timeout)
@@ -153,10 +206,28 @@ class Call implements HandlerContext {
   private both: AbortSignal | undefined
   private controller: AbortController | undefined
   private reason: Error | undefined
-  constructor(private readonly options: HandleOptions) {}
+  private logger: HandlerLog | undefined
+  constructor(
+    private readonly message: Message,
+    private readonly within: Context | undefined,
+    private readonly options: HandleOptions,
+  ) {}
 
   get consumer(): string {
     return this.options.consumer
+  }
+
+  get attempt(): number {
+    return this.message.attempt
+  }
+
+  get span(): Span {
+    return (this.within && trace.getSpan(this.within)) ?? trace.wrapSpanContext(INVALID_SPAN_CONTEXT)
+  }
+
+  get log(): HandlerLog {
+    this.logger ??= this.options.log?.(this.message) ?? console
+    return this.logger
   }
 
   get signal(): AbortSignal {
@@ -178,28 +249,63 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }
 
-function done(message: Message, result: unknown, { consumer }: HandleOptions): Outcome {
+function done(delivery: Delivery, message: Message, result: unknown, options: HandleOptions): Outcome {
+  const { entry, package: number, timestamp, attempt, deliveries, replays } = message
+  const { received } = delivery
   const line =
     typeof result === 'string'
       ? result
-      : `Consumer ${consumer} processed package ${message.package} (timestamp: ${message.timestamp})`
-  if (line.includes('\n')) return failed(message, new Poison('invalid line', 'the line contains a newline'))
-  return { entry: message.entry, package: message.package, kind: 'done', line }
+      : `Consumer ${options.consumer} processed package ${number} (timestamp: ${timestamp})`
+  if (line.includes('\n')) {
+    return dead(delivery, message, 'invalid line', 'the line contains a newline', options)
+  }
+  const eventful = attempt > 1 || deliveries > 1 || replays > 0
+  return eventful
+    ? { entry, package: number, kind: 'done', line, received, past: message }
+    : { entry, package: number, kind: 'done', line, received }
 }
 
-function failed(message: Message, error: unknown): Outcome {
-  const { entry, package: number } = message
-  if (error instanceof Poison)
-    return { entry, kind: 'dead', reason: error.reason, detail: error.detail, package: number }
-  return { entry, kind: 'dead', reason: 'handler failed', detail: textOf(error), package: number }
+function failed(delivery: Delivery, message: Message, error: unknown, options: HandleOptions): Outcome {
+  const {
+    maxAttempts = DEFAULTS.maxAttempts,
+    retryDelay: first = DEFAULTS.retryDelay,
+    retryMaxDelay: most = DEFAULTS.retryMaxDelay,
+  } = options
+  const detail = textOf(error)
+  const stack = stackOf(error)
+  if (isReject(error)) return dead(delivery, message, 'rejected', textOf(error.message), options, stack)
+  const reason = error instanceof HandlerTimeout ? 'handler timeout' : 'handler failed'
+  const { entry, package: number, attempt } = message
+  if (attempt >= maxAttempts) return dead(delivery, message, reason, detail, options, stack)
+  const delay = isRetryLater(error) ? error.ms : retryDelay(attempt, first, most)
+  const failure = { attempt, at: Date.now(), consumer: options.consumer, reason, detail }
+  const { id, replays, failures } = message
+  const past = { id, attempt: attempt + 1, replays, failures: addFailure(failures, failure) }
+  return { entry, package: number, kind: 'retry', delay, reason, detail, received: delivery.received, past }
 }
 
-/** What was thrown, as a text. Anything can be thrown, also what has none. */
-function textOf(thrown: unknown): string {
-  try {
-    return thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)
-  } catch {
-    return 'something that has no text'
+function dead(
+  { received }: Delivery,
+  { entry, package: number, id, attempt, replays, failures }: Message,
+  reason: string,
+  detail: string,
+  { consumer }: HandleOptions,
+  stack = '',
+): Outcome {
+  const failure = { attempt, at: Date.now(), consumer, reason, detail }
+  const past = { id, attempt, replays, failures: addFailure(failures, failure) }
+  return { entry, package: number, kind: 'dead', reason, detail, stack, received, past }
+}
+
+function poisoned({ entry, received, past }: Delivery, { reason, detail, package: number }: Poison): Outcome {
+  return {
+    entry,
+    kind: 'dead',
+    reason,
+    detail,
+    received,
+    ...(number && { package: number }),
+    ...(past && { past }),
   }
 }
 

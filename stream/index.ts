@@ -3,10 +3,20 @@ export { backoff } from './backoff.ts'
 export type { Settled } from './commit.ts'
 export { answer, ConnectionLost, connect, DEADLINE, isPassing, plainError, RedisError } from './connection.ts'
 export { type ConsumeOptions, consume } from './consume.ts'
+export {
+  type DeadLetter,
+  deadLetter,
+  deadLetters,
+  NotReplayable,
+  purgeDeadLetter,
+  replayDeadLetter,
+} from './dead-letters.ts'
 export type { Events, StreamEvent } from './events.ts'
+export { type Failure, HandlerTimeout, Reject, RetryLater } from './failure.ts'
 export { type Flushed, flush } from './flush.ts'
 export { forget } from './forget.ts'
-export type { Handler, HandlerContext, Outcome } from './handle.ts'
+export type { Handler, HandlerContext, HandlerLog, Outcome } from './handle.ts'
+export type { Transition } from './history.ts'
 export { type ConsumerState, inspect, type StreamState } from './inspect.ts'
 export { checkName, InvalidName, type Keys, keysOf } from './keys.ts'
 export { measureConsumer } from './measure-consumer.ts'
@@ -16,5 +26,5 @@ export { type OpenStream, openStream, StreamUnusable } from './open.ts'
 export { OutputDamaged } from './output-file.ts'
 export { OutputRefused } from './run-folder.ts'
 export { ConsumerIdInUse } from './session.ts'
-export { DEFAULTS, type Settings } from './settings.ts'
+export { DEFAULTS, type History, type Settings } from './settings.ts'
 export { type Trimmed, type TrimOptions, trim } from './trim.ts'

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import type { Keys } from './keys.ts'
-import { decode, Poison } from './message.ts'
+import { decode, Poison, returnedOf } from './message.ts'
 import { Script } from './scripts.ts'
 
 export interface ConsumerState {
@@ -36,16 +36,26 @@ export interface StreamState {
   readonly pending: number
   /** Age of the oldest pending entry since it was appended, in ms. */
   readonly oldestPending?: number
+  /** Messages that wait for another attempt. */
+  readonly waiting: number
+  /** Ms until the first of them is due; negative when it is late. */
+  readonly nextDue?: number
+  /** Entries in the dead letters, of all groups. */
   readonly deadLetters: number
-  /** Sums over the life of the stream. */
+  /** The group's dead letters by reason. */
+  readonly letters: Readonly<Record<string, number>>
+  /** Sums over the life of the stream. Each return to the stream counts anew, and so may one package die twice. */
   readonly done: number
+  readonly retried: number
   readonly dead: number
+  readonly replayed: number
+  readonly purged: number
   readonly lost: number
   readonly fenced: number
   readonly claimed: number
   readonly unflushed: number
   readonly consumers: ConsumerState[]
-  /** Nothing is undelivered, pending, or waiting for the disk. */
+  /** Nothing is undelivered, pending, waiting for another attempt or for the disk. */
   readonly drained: boolean
 }
 
@@ -66,6 +76,8 @@ const script = new Script<
     dead: number,
     logs: Flat,
     time: number,
+    waiting: number,
+    due: string,
   ]
 >('inspect')
 
@@ -74,7 +86,7 @@ export async function inspect(redis: Redis, keys: Keys): Promise<StreamState> {
   const { stream, head, sessions, beats, files, counts, dead } = keys
   const reply = await script.run(
     redis,
-    [stream, head, sessions, beats, files, counts, dead, keys.output('')],
+    [stream, head, sessions, beats, files, counts, dead, keys.output(''), keys.retry],
     [keys.group],
   )
   const headFields = pairs(reply[0])
@@ -98,15 +110,21 @@ export async function inspect(redis: Redis, keys: Keys): Promise<StreamState> {
     lag: lagOf(ahead, sequence, Number(group.get('lag') ?? reply[1])),
     pending,
     ...(reply[4] && { oldestPending: Math.max(0, reply[12] - Number(reply[4].split('-')[0])) }),
+    waiting: reply[13],
+    ...(reply[14] && { nextDue: Number(reply[14]) - reply[12] }),
     deadLetters: reply[10],
+    letters: lettersOf(count),
     done: consumers.reduce((sum, consumer) => sum + consumer.done, 0),
+    retried: number('retried'),
     dead: number('dead'),
+    replayed: number('replayed'),
+    purged: number('purged'),
     lost: number('lost'),
     fenced: number('fenced'),
     claimed: number('claimed'),
     unflushed,
     consumers,
-    drained: group.size > 0 && ahead.length === 0 && pending === 0 && unflushed === 0,
+    drained: group.size > 0 && ahead.length === 0 && pending === 0 && reply[13] === 0 && unflushed === 0,
   }
 }
 
@@ -117,12 +135,19 @@ const AHEAD = 5
 function lagOf(ahead: Entry[], sequence: number, otherwise: number): number {
   for (const [index, [id, fields]] of ahead.entries()) {
     try {
-      return sequence - decode(id, fields, 0).package + 1 + index
+      const returned = returnedOf(fields) // it carries an old number, and says which was the last when it came back
+      const before = returned?.sequence ?? decode(id, fields, 0).package - 1
+      return sequence - before + index
     } catch (error) {
       if (!(error instanceof Poison)) throw error
     }
   }
   return ahead.length < AHEAD ? ahead.length : otherwise // nothing but poison is in sight
+}
+
+function lettersOf(count: Map<string, unknown>): Record<string, number> {
+  const letters = [...count].filter(([name, value]) => name.startsWith('letters:') && Number(value) > 0)
+  return Object.fromEntries(letters.map(([name, value]) => [name.slice('letters:'.length), Number(value)]))
 }
 
 function consumersOf(reply: Awaited<ReturnType<typeof script.run>>): ConsumerState[] {

@@ -12,8 +12,16 @@ export interface Keys {
   readonly beats: string
   /** Hash: consumer -> length of its output in bytes. Lives as long as the epoch. */
   readonly files: string
-  /** Hash: `done:<consumer>`, dead, lost, fenced, claimed -> how many. */
+  /** Hash: `done:<consumer>`, dead, lost, fenced, claimed, retried, replayed, purged, `letters:<reason>` -> how many. */
   readonly counts: string
+  /** Sorted set: id of the entry whose handling failed -> when its message is due again, ms by Redis' clock. */
+  readonly retry: string
+  /** Hash: the same ids -> JSON array of the package number and the entry's fields. */
+  readonly waiting: string
+  /** Stream: what each commit settled, with `history: 'all'`. */
+  readonly history: string
+  /** List: what happened to one package, with `history` on. */
+  historyOf(number: number | string): string
   /** String: last request of a producer's lane, kept for 24 h. */
   lane(process: string): string
   /** Stream of byte-addressed chunks: output that is committed and not yet known to be on disk. */
@@ -56,6 +64,10 @@ export function keysOf(stream: string, group: string): Keys {
     beats: `${own}:${group}:beats`,
     files: `${own}:${group}:files`,
     counts: `${own}:${group}:counts`,
+    retry: `${own}:${group}:retry`,
+    waiting: `${own}:${group}:waiting`,
+    history: `${own}:${group}:history`,
+    historyOf: number => `${own}:${group}:history:${number}`,
     lane: process => `${own}:lane:${process}`,
     output: consumer => `${own}:${group}:output:${consumer}`,
   }

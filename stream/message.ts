@@ -1,7 +1,28 @@
 import type { Template } from './append.ts'
+import type { Failure } from './failure.ts'
+
+/** What happened to a message before the entry that carries it now was appended. */
+export interface Past {
+  /** The message's id: that of the entry which carried it first. */
+  readonly id: string
+  /** Counted from 1: how many attempts at handling it there are, this one included. */
+  readonly attempt: number
+  /** How many times it was replayed from the dead letters. */
+  readonly replays: number
+  /** The attempts that failed, oldest first. */
+  readonly failures: readonly Failure[]
+}
+
+/** What an entry says of itself that came back: from waiting for its retry, or from the dead letters. */
+export interface Returned extends Past {
+  /** The group that it is for; it is nothing to others. */
+  readonly group: string
+  /** Last package number that had been given out when it was appended. */
+  readonly sequence: number
+}
 
 /** A package as a handler sees it. */
-export interface Message {
+export interface Message extends Past {
   /** Id of the stream entry that carries it. */
   readonly entry: string
   /** Its number: with the epoch, its identity. */
@@ -9,7 +30,7 @@ export interface Message {
   /** When it was produced, Unix seconds. */
   readonly timestamp: number
   readonly payload: Readonly<Record<string, unknown>>
-  /** How many times it was delivered, this one included. */
+  /** How many times the entry was delivered, this one included. More than once, when a process died with it. */
   readonly deliveries: number
   /** W3C trace context of its producer, when it was sampled. */
   readonly traceparent?: string
@@ -27,23 +48,35 @@ export function packages(count: number, now = Date.now()): Template {
 
 /** An entry that no handler can be given. `reason` is one of a few fixed texts, `detail` is for people. */
 export class Poison extends Error {
+  /** Its number, when that much can be read. */
+  readonly package: number | undefined
   constructor(
     readonly reason: string,
     readonly detail: string,
+    number?: number,
   ) {
     super(`${reason}: ${detail}`)
     this.name = 'Poison'
+    this.package = number
   }
 }
+
+const NEW = { attempt: 1, replays: 0, failures: [] as readonly Failure[] } as const
 
 /**
  * Reads the entry format: field `data` holds
  * `{"timestamp_producer": <unix seconds>, "payload": {"package": <n>, …}}`.
  *
  * @param fields name, value, name, value, …
+ * @param past as {@link returnedOf} reads it from the same fields
  * @throws {Poison} when it is anything else
  */
-export function decode(entry: string, fields: readonly string[], deliveries: number): Message {
+export function decode(
+  entry: string,
+  fields: readonly string[],
+  deliveries: number,
+  past: Past | undefined = returnedOf(fields),
+): Message {
   let data: string | undefined
   let traceparent: string | undefined
   let tracestate: string | undefined
@@ -54,6 +87,7 @@ export function decode(entry: string, fields: readonly string[], deliveries: num
     else if (name === 'tracestate') tracestate = fields[i + 1]
   }
   if (data === undefined) throw new Poison('no data', 'the entry has no field named data')
+  if (fields.length > MOST_FIELDS) throw new Poison('unparseable', `${fields.length / 2} fields are too many`)
   let body: { timestamp_producer?: unknown; payload?: { package?: unknown } } | null
   try {
     body = JSON.parse(data)
@@ -69,15 +103,52 @@ export function decode(entry: string, fields: readonly string[], deliveries: num
   if (typeof timestamp !== 'number' || !/^\d+(\.\d+)?$/.test(String(timestamp))) {
     throw new Poison('no timestamp', `timestamp_producer is ${shown(timestamp)}, not a number`)
   }
+  const { id, attempt, replays, failures } = past ?? { id: entry, ...NEW }
   const message = {
     entry,
+    id,
     package: number as number,
     timestamp,
     payload: body?.payload as Record<string, unknown>,
     deliveries,
+    attempt,
+    replays,
+    failures,
   }
   if (traceparent === undefined) return message
   return tracestate === undefined ? { ...message, traceparent } : { ...message, traceparent, tracestate }
+}
+
+/** Strings of an entry at most: Lua passes on fewer than 8,000, and a message that is moved is given some more. */
+const MOST_FIELDS = 6000
+
+/**
+ * What the fields `conveyor` and `sequence` say of an entry that came back; undefined for all others, and when they
+ * are not what Conveyor writes.
+ */
+export function returnedOf(fields: readonly string[]): Returned | undefined {
+  if (fields.length === 2) return undefined
+  let text: string | undefined
+  let sequence = 0
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i] === 'conveyor') text = fields[i + 1]
+    else if (fields[i] === 'sequence') sequence = Number(fields[i + 1])
+  }
+  if (text === undefined) return undefined
+  try {
+    const { group, id, attempt, replays, failures } = JSON.parse(text)
+    const numbers = [attempt, replays, sequence].every(value => Number.isSafeInteger(value) && value >= 0)
+    const texts = [group, id].every(value => typeof value === 'string')
+    if (!numbers || !texts || !Array.isArray(failures)) return undefined
+    return { group, id, attempt, replays, failures, sequence }
+  } catch {
+    return undefined
+  }
+}
+
+/** The field `conveyor` of an entry that is to come back. */
+export function encodeReturned(group: string, { id, attempt, replays, failures }: Past): string {
+  return JSON.stringify({ group, id, attempt, replays, failures })
 }
 
 /** A value as a person may see it. Not what is nested: JSON.parse reads deeper than JSON.stringify writes. */

@@ -1,7 +1,7 @@
 import type { Context } from '@opentelemetry/api'
 import { defer, from, merge, type Observable } from 'rxjs'
 import { answer, DEADLINE, within } from './connection.ts'
-import { decode, type Message, Poison } from './message.ts'
+import { decode, type Message, type Past, Poison, returnedOf } from './message.ts'
 import { Script } from './scripts.ts'
 import type { Session } from './session.ts'
 import { originOf } from './tracing.ts'
@@ -10,6 +10,12 @@ import { originOf } from './tracing.ts'
 export interface Delivery {
   readonly entry: string
   readonly message: Message | Poison
+  /** What happened to it before, when it came back. */
+  readonly past?: Past
+  /** It came back for another group. */
+  readonly skip?: boolean
+  /** Unix ms at which it was received. */
+  readonly received: number
   /** The trace context that its producer sent along. */
   readonly origin?: Context
 }
@@ -83,12 +89,13 @@ async function* readNew(session: Session, turn: Turn): AsyncGenerator<Delivery[]
         ),
         'no answer to XREADGROUP',
       )) as [stream: string, entries: Entry[]][] | null
+      const received = Date.now()
       let bytes = 0
       const found: Delivery[] = []
       for (const [id, fields] of reply?.[0]?.[1] ?? []) {
         const size = sizeOf(fields)
         bytes += size
-        found.push(deliver(session, id, fields, 1, size))
+        found.push(deliver(session, id, fields, 1, size, received))
       }
       if (found.length > 0) events.next({ type: 'delivered', count: found.length, bytes, again: false })
       session.spans.polled(found, asked)
@@ -126,7 +133,7 @@ async function* readPending(session: Session, turn: Turn): AsyncGenerator<Delive
       await room()
       if (session.stopping) return
       const exhausted = row[3] >= options.settings.maxDeliveries
-      const batch = exhausted ? giveUp(session, [row]) : (await handOver(session, [row]))[1]
+      const batch = exhausted ? await giveUp(session, row) : (await handOver(session, [row]))[1]
       if (batch.length === 0) continue
       yield batch
       await held.until(() => !held.has(row[0]) || session.stopping)
@@ -157,26 +164,28 @@ async function handOver(session: Session, rows: Pending[]): Promise<[looked: num
     [keys.stream, keys.sessions, keys.dead, keys.counts],
     [keys.group, consumer, session.token, session.held.roomBytes, ...rows.map(([id]) => id)],
   )
+  const received = Date.now()
   let bytes = 0
   const batch: Delivery[] = []
   for (const [id, deliveries, fields] of entries) {
     const size = sizeOf(fields)
     bytes += size
-    batch.push(deliver(session, id, fields, deliveries, size))
+    batch.push(deliver(session, id, fields, deliveries, size, received))
   }
   if (batch.length > 0) events.next({ type: 'delivered', count: batch.length, bytes, again: true })
   session.spans.polled(batch, asked)
   return [looked, batch]
 }
 
-function giveUp(session: Session, rows: Pending[]): Delivery[] {
-  return rows.map(([entry, , , deliveries]) => {
-    session.held.add(entry, 0)
-    return {
-      entry,
-      message: new Poison('too many deliveries', `delivered ${deliveries} times without an outcome`),
-    }
-  })
+/** An entry with which process after process has died: what it says is kept, but no handler is given it. */
+async function giveUp(session: Session, [entry, , , deliveries]: Pending): Promise<Delivery[]> {
+  const { keys } = session.options
+  const [row] = (await answer(session.redis.xrange(keys.stream, entry, entry))) as Entry[]
+  const delivery = deliver(session, entry, row?.[1] ?? [], deliveries, 0, Date.now())
+  const { message } = delivery
+  const number = message instanceof Poison ? undefined : message.package
+  const detail = `delivered ${deliveries} times without an outcome`
+  return [{ ...delivery, message: new Poison('too many deliveries', detail, number) }]
 }
 
 function deliver(
@@ -185,28 +194,36 @@ function deliver(
   fields: string[],
   deliveries: number,
   size: number,
+  received: number,
 ): Delivery {
   session.held.add(entry, size)
-  const message = decoded(entry, fields, deliveries)
-  if (message instanceof Poison) {
-    const at = fields.indexOf('traceparent')
-    const traceparent = at % 2 === 0 ? fields[at + 1] : undefined
-    return traceparent === undefined
-      ? { entry, message }
-      : { entry, message, origin: originOf({ traceparent }) }
+  const past = returnedOf(fields)
+  const message = decoded(entry, fields, deliveries, past)
+  const origin = originIn(message, fields)
+  if (!past && !origin) return { entry, message, received }
+  return {
+    entry,
+    message,
+    received,
+    ...(past && { past, skip: past.group !== session.options.keys.group }),
+    ...(origin && { origin }),
   }
-  return message.traceparent === undefined
-    ? { entry, message }
-    : { entry, message, origin: originOf(message) }
 }
 
-function decoded(entry: string, fields: string[], deliveries: number): Message | Poison {
+function decoded(entry: string, fields: string[], deliveries: number, past?: Past): Message | Poison {
   try {
-    return decode(entry, fields, deliveries)
+    return decode(entry, fields, deliveries, past)
   } catch (error) {
     if (error instanceof Poison) return error
     throw error
   }
+}
+
+function originIn(message: Message | Poison, fields: string[]): Context | undefined {
+  if (!(message instanceof Poison)) return message.traceparent === undefined ? undefined : originOf(message)
+  const at = fields.indexOf('traceparent')
+  const traceparent = at % 2 === 0 ? fields[at + 1] : undefined
+  return traceparent === undefined ? undefined : originOf({ traceparent })
 }
 
 function sizeOf(fields: string[]): number {

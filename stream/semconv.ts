@@ -32,8 +32,14 @@ export const ATTRIBUTE = {
   lost: 'conveyor.lost',
   /** True: a peer had taken the entry over, the outcome was refused. In a batch: how many. */
   fenced: 'conveyor.fenced',
-  /** `done` or `dead`. */
+  /** `done`, `retry` or `dead`. */
   outcome: 'conveyor.outcome',
+  /** Which attempt at the package it is, from the second on. */
+  attempt: 'conveyor.attempt',
+  /** How many times the package was replayed from the dead letters, if it was. */
+  replays: 'conveyor.replays',
+  /** Seconds until the package is due again. */
+  retryDelay: 'conveyor.retry.delay',
   /** Times that a request was sent, when more than once. */
   attempts: 'conveyor.attempts',
   removed: 'conveyor.removed',
@@ -47,7 +53,16 @@ export const ATTRIBUTE = {
 } as const
 
 /** What spans are named after, before the stream's name. */
-export type Operation = 'send' | 'poll' | 'process' | 'commit' | 'settle' | 'claim' | 'create' | 'trim'
+export type Operation =
+  | 'send'
+  | 'poll'
+  | 'process'
+  | 'commit'
+  | 'settle'
+  | 'claim'
+  | 'replay'
+  | 'create'
+  | 'trim'
 
 /** The conventions' kinds of operation; the others have none. */
 export const OPERATION_TYPE: Partial<Record<Operation, string>> = {
@@ -76,6 +91,8 @@ export const METRIC = {
   claims: 'conveyor.claims',
   fenced: 'conveyor.fenced',
   dead: 'conveyor.dead',
+  retries: 'conveyor.retries',
+  returned: 'conveyor.returned',
   output: 'conveyor.output',
   restarts: 'conveyor.restarts',
   held: 'conveyor.held',
@@ -83,6 +100,11 @@ export const METRIC = {
   givenOut: 'conveyor.packages.given_out',
   done: 'conveyor.packages.done',
   deadLetters: 'conveyor.dead_letters',
+  letters: 'conveyor.dead_letters.by_reason',
+  replays: 'conveyor.replays',
+  purged: 'conveyor.purged',
+  waiting: 'conveyor.retry.waiting',
+  overdue: 'conveyor.retry.overdue',
   lag: 'conveyor.lag',
   pending: 'conveyor.pending',
   oldestPending: 'conveyor.oldest_pending.age',

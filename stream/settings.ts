@@ -24,9 +24,24 @@ export interface Settings {
   readonly deadline: number
   /** Handler calls at the same time, when the handler is asynchronous. */
   readonly concurrency: number
-  /** Ms until an asynchronous handler is given up; 0 for never. */
+  /** Ms until an asynchronous call of the handler is given up, which counts as a failed attempt; 0 for never. */
   readonly handlerTimeout: number
+  /** A package whose handling failed so often goes to the dead letters. */
+  readonly maxAttempts: number
+  /** Ms until the second attempt, at most; doubled with each further one. */
+  readonly retryDelay: number
+  /** Ms between two attempts at most, unless the handler asks for more. */
+  readonly retryMaxDelay: number
+  readonly history: History
+  /** Ms that history is kept. */
+  readonly historyTtl: number
 }
+
+/**
+ * Whose history is kept: of every package, of those with which something went wrong (a failure, a redelivery, a
+ * take-over), or of none.
+ */
+export type History = 'all' | 'failures' | 'off'
 
 export const DEFAULTS: Settings = {
   beatInterval: 200,
@@ -40,4 +55,9 @@ export const DEFAULTS: Settings = {
   deadline: 5000,
   concurrency: 16,
   handlerTimeout: 30_000,
+  maxAttempts: 5,
+  retryDelay: 1000,
+  retryMaxDelay: 60_000,
+  history: 'failures',
+  historyTtl: 24 * 3600_000,
 }

@@ -74,6 +74,14 @@ export function originOf(headers: { readonly traceparent?: string; readonly trac
   return propagation.extract(ROOT_CONTEXT, headers)
 }
 
+/** The W3C `traceparent` of a context; '' when it has none. */
+export function traceparentOf(within: Context | undefined): string {
+  if (!within) return ''
+  const carrier: Record<string, string> = {}
+  propagation.inject(within, carrier)
+  return carrier.traceparent ?? ''
+}
+
 export interface Ended {
   readonly name: string
   readonly kind?: SpanKind

@@ -21,6 +21,7 @@ for group in pairs(groups) do
     for _, consumer in ipairs(redis.call('HKEYS', of .. hash)) do consumers[consumer] = true end
   end
   for consumer in pairs(consumers) do gone = gone + redis.call('UNLINK', of .. 'output:' .. consumer) end
-  gone = gone + redis.call('UNLINK', of .. 'sessions', of .. 'beats', of .. 'files', of .. 'counts')
+  gone = gone + redis.call('UNLINK', of .. 'sessions', of .. 'beats', of .. 'files', of .. 'counts',
+    of .. 'retry', of .. 'waiting', of .. 'history')
 end
 return gone

@@ -23,10 +23,12 @@ for i = 5, #ARGV do
       reply[#reply + 1] = { id, row[4] + 1, entry[2] }
       for _, field in ipairs(entry[2]) do bytes = bytes + #field end
     else
-      redis.call('XADD', dead, '*', 'reason', 'payload missing', 'entry', id, 'consumer', me, 'deliveries', row[4])
+      redis.call('XADD', dead, '*', 'reason', 'payload missing', 'entry', id, 'group', group,
+        'consumer', me, 'deliveries', row[4], 'epoch', '')
       redis.call('XACK', stream, group, id)
       redis.call('HINCRBY', counts, 'lost', 1)
       redis.call('HINCRBY', counts, 'dead', 1)
+      redis.call('HINCRBY', counts, 'letters:payload missing', 1)
     end
   end
 end

@@ -20,6 +20,10 @@ if not epoch then
   local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
   redis.call('HSET', head, 'epoch', ARGV[1], 'sequence', 0, 'audited', run)
   for i = 2, #ARGV do
+    -- What is left of an earlier life, whose stream was deleted by hand: it must not come back into this one.
+    local of = '{' .. stream .. '}:' .. ARGV[i] .. ':'
+    redis.call('UNLINK', of .. 'sessions', of .. 'beats', of .. 'files', of .. 'counts', of .. 'retry', of .. 'waiting',
+      of .. 'history')
     redis.call('XGROUP', 'CREATE', stream, ARGV[i], '0', 'MKSTREAM')
     redis.call('HSET', head, 'group:' .. ARGV[i], 1)
   end

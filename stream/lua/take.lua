@@ -4,16 +4,33 @@
 -- Claims with JUSTID: being claimed is no delivery. An entry whose body was deleted goes to the dead
 -- letters, because XCLAIM would drop it from the pending list without a word.
 --
--- KEYS  1 stream  2 sessions  3 beats  4 dead letters  5 counts
+-- KEYS  1 stream  2 sessions  3 beats  4 dead letters  5 counts  6 history
 -- ARGV  1 group  2 consumer  3 token  4 peer  5 peer's token, '-' ended, '' none  6 peer's beat
 --       7 only entries delivered at most so often  8 how many at most
+--       9 ms that history is kept, 0 when none is
 -- Reply {(id of a claimed entry, ...), lost, 1 if the peer's session was ended}: nothing when the peer has moved
 -- Errors FENCED  the caller's own session was ended
 local stream, sessions, beats, dead, counts = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local group, me, peer = ARGV[1], ARGV[2], ARGV[4]
+local group, me, peer, ttl = ARGV[1], ARGV[2], ARGV[4], tonumber(ARGV[9])
 if redis.call('HGET', sessions, me) ~= ARGV[3] then return redis.error_reply('FENCED ' .. me) end
 if (redis.call('HGET', sessions, peer) or '') ~= ARGV[5] then return { {}, 0, 0 } end
 if ARGV[5] ~= '-' and (redis.call('HGET', beats, peer) or '0') ~= ARGV[6] then return { {}, 0, 0 } end
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function note(id, fields) -- nothing depends on it: it must not get in the way
+  for i = 1, #fields, 2 do
+    local readable, body = pcall(cjson.decode, fields[i] == 'data' and fields[i + 1] or '')
+    local payload = readable and type(body) == 'table' and body.payload
+    local package = type(payload) == 'table' and payload.package
+    if type(package) == 'number' then
+      local key = KEYS[6] .. ':' .. string.format('%d', package)
+      redis.pcall('RPUSH', key, string.format(
+        '{"event":"claimed","at":%d,"consumer":"%s","from":"%s","entry":"%s"}', now, me, peer, id))
+      redis.pcall('PEXPIRE', key, ttl)
+    end
+  end
+end
 
 local most, limit = tonumber(ARGV[7]), tonumber(ARGV[8])
 local claimed, lost, from = {}, 0, '-'
@@ -22,13 +39,16 @@ repeat
   for _, row in ipairs(rows) do
     local id = row[1]
     if #claimed < limit and row[4] <= most then
-      if #redis.call('XRANGE', stream, id, id) == 0 then
-        redis.call('XADD', dead, '*', 'reason', 'payload missing', 'entry', id, 'consumer', peer, 'deliveries', row[4])
+      local entry = redis.call('XRANGE', stream, id, id)[1]
+      if not entry then
+        redis.call('XADD', dead, '*', 'reason', 'payload missing', 'entry', id, 'group', group, 'consumer', peer,
+          'deliveries', row[4], 'epoch', '')
         redis.call('XACK', stream, group, id)
         lost = lost + 1
       else
         redis.call('XCLAIM', stream, group, me, 0, id, 'JUSTID')
         claimed[#claimed + 1] = id
+        if ttl > 0 then note(id, entry[2]) end
       end
     end
     from = '(' .. id
@@ -38,6 +58,7 @@ until #rows < 100 or #claimed >= limit
 if lost > 0 then
   redis.call('HINCRBY', counts, 'lost', lost)
   redis.call('HINCRBY', counts, 'dead', lost)
+  redis.call('HINCRBY', counts, 'letters:payload missing', lost)
 end
 if #claimed > 0 then redis.call('HINCRBY', counts, 'claimed', #claimed) end
 local ended = 0

@@ -1,0 +1,49 @@
+import { type Handler, Reject } from '@conveyor/stream'
+
+/** Attempts that an order needs whose security check fails: one more than are usually allowed. */
+const NEVER_ENOUGH = 6
+
+/**
+ * A demonstration of what can become of a package, by what its payload says:
+ *
+ * - `type: "test"` and `"success"` succeed, and so does what has neither type nor check;
+ * - `type: "retry"` fails `fails` times (default 2) before it succeeds;
+ * - `type: "fail"` never succeeds;
+ * - `security_check: true` succeeds with the attempt that `attempts` names (1 to 5, default 1);
+ *   `false` needs six, so it is dead after the five that are usually allowed;
+ * - any other type is rejected.
+ */
+const demo: Handler = ({ payload }, { attempt }) => {
+  const needed = attemptsNeeded(payload)
+  if (attempt < needed) {
+    throw new Error(
+      needed === Number.POSITIVE_INFINITY
+        ? 'this package always fails'
+        : `attempt ${attempt} of the ${needed} that it needs`,
+    )
+  }
+}
+
+function attemptsNeeded({ type, fails, security_check: check, attempts }: Readonly<Record<string, unknown>>) {
+  if (typeof check === 'boolean') return check ? numberFrom(attempts, 'attempts', 1) : NEVER_ENOUGH
+  switch (type) {
+    case undefined:
+    case 'test':
+    case 'success':
+      return 1
+    case 'retry':
+      return numberFrom(fails, 'fails', 2) + 1
+    case 'fail':
+      return Number.POSITIVE_INFINITY
+    default:
+      throw new Reject(`type ${JSON.stringify(type)}: test, success, retry or fail is allowed`)
+  }
+}
+
+function numberFrom(value: unknown, name: string, otherwise: number): number {
+  if (value === undefined) return otherwise
+  if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number
+  throw new Reject(`${name} ${JSON.stringify(value)}: a whole number is allowed`)
+}
+
+export default demo

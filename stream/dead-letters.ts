@@ -1,0 +1,241 @@
+import type { Redis } from 'ioredis'
+import { answer, RedisError } from './connection.ts'
+import type { Failure } from './failure.ts'
+import { type Keys, keysOf } from './keys.ts'
+import { decode, encodeReturned, Poison } from './message.ts'
+import { refusal } from './open.ts'
+import { Script } from './scripts.ts'
+import { ATTRIBUTE } from './semconv.ts'
+import { originOf, record, spansOf } from './tracing.ts'
+
+/** A message that could not be handled. */
+export interface DeadLetter {
+  /** Id of the letter: `<ms>-<seq>`, the time of death by Redis' clock. */
+  readonly id: string
+  /** Unix ms. */
+  readonly at: number
+  /** One of a few fixed texts. */
+  readonly reason: string
+  /** What was thrown, or what is wrong with it. */
+  readonly detail: string
+  readonly stack?: string
+  readonly group: string
+  /** The consumer that had it last. */
+  readonly consumer?: string
+  /** Its number, unless that cannot be read. */
+  readonly package?: number
+  /** The message's id: the entry which carried it first. */
+  readonly message: string
+  /** The entry which carried it last. */
+  readonly entry: string
+  /** Failed attempts since it was appended or last replayed. */
+  readonly attempts: number
+  /** How many times its last entry was delivered. */
+  readonly deliveries: number
+  /** How many times it was replayed. */
+  readonly replays: number
+  /** The failed attempts, oldest first, those before a replay included. */
+  readonly failures: readonly Failure[]
+  /** The run that it belongs to; '' when its payload is missing. */
+  readonly epoch: string
+  /** The entry's own fields; empty when its payload is missing. */
+  readonly fields: Readonly<Record<string, string>>
+  readonly traceId?: string
+}
+
+/** A letter cannot be replayed. */
+export class NotReplayable extends Error {
+  constructor(
+    readonly letter: string,
+    reason: string,
+  ) {
+    super(`dead letter ${letter}: ${reason}`)
+    this.name = 'NotReplayable'
+  }
+}
+
+type Entry = [id: string, fields: string[]]
+
+/** Letters read at once. */
+const PAGE = 500
+
+/**
+ * Reads the dead letters of a stream, all groups, oldest first; those that come while it reads are among them.
+ *
+ * @param after id after which to begin; default at the oldest
+ * @param before id at which to end, itself not included; default none
+ */
+export async function* deadLetters(
+  redis: Redis,
+  keys: Keys,
+  { after, before }: { after?: string; before?: string } = {},
+): AsyncGenerator<DeadLetter> {
+  const end = before === undefined ? '+' : `(${before}`
+  for (let start = after === undefined ? '-' : `(${after}`; ; ) {
+    const page = (await answer(redis.xrange(keys.dead, start, end, 'COUNT', PAGE))) as Entry[]
+    for (const [id, fields] of page) yield parse(keys, id, fields).letter
+    const last = page.at(-1)
+    if (!last || page.length < PAGE) return
+    start = `(${last[0]}`
+  }
+}
+
+/** One letter; undefined when there is none of that id. */
+export async function deadLetter(redis: Redis, keys: Keys, id: string): Promise<DeadLetter | undefined> {
+  const found = await find(redis, keys, id)
+  return found?.letter
+}
+
+async function find(redis: Redis, keys: Keys, id: string) {
+  const [entry] = (await answer(redis.xrange(keys.dead, id, id))) as Entry[]
+  return entry && parse(keys, ...entry)
+}
+
+const replayScript = new Script<string>('replay')
+const purgeScript = new Script<number>('purge')
+
+/**
+ * Replays a letter: its message returns to the stream for the letter's group, and begins at attempt 1. Atomic, and
+ * may be repeated. Number, trace and failures so far are kept, and its replays are counted.
+ *
+ * @param payload what to replace the message's payload with; its package number stays
+ * @returns the id of the new entry; undefined when there is no such letter (any more)
+ * @throws {NotReplayable} it is of an earlier run, or carries no message that could be handled
+ */
+export async function replayDeadLetter(
+  redis: Redis,
+  keys: Keys,
+  id: string,
+  payload?: Readonly<Record<string, unknown>>,
+): Promise<string | undefined> {
+  const started = performance.now()
+  const found = await find(redis, keys, id)
+  if (!found) return undefined
+  const { letter, header } = found
+  const own = keysOf(keys.stream, letter.group)
+  const past = { id: letter.message, attempt: 1, replays: letter.replays + 1, failures: letter.failures }
+  const data = payload === undefined ? '' : edited(letter, payload)
+  try {
+    const entry = await replayScript.run(
+      redis,
+      [keys.stream, keys.head, keys.dead, own.counts, own.history],
+      [
+        id,
+        letter.epoch,
+        letter.reason,
+        encodeReturned(letter.group, past),
+        data,
+        letter.package ?? '',
+        header,
+      ],
+    )
+    if (entry === '') return undefined
+    recordReplay(own, letter, entry, started)
+    return entry
+  } catch (error) {
+    if (error instanceof RedisError && error.code === 'EPOCH') {
+      throw new NotReplayable(id, `it belongs to the earlier run ${letter.epoch || 'of unknown name'}`)
+    }
+    if (error instanceof RedisError && error.code === 'EMPTY') {
+      throw new NotReplayable(id, 'its payload is missing, there is nothing to replay')
+    }
+    throw refusal(error)
+  }
+}
+
+function recordReplay(keys: Keys, letter: DeadLetter, entry: string, started: number): void {
+  const { name, attributes } = spansOf(keys, 'replay')
+  record({
+    name,
+    attributes: {
+      ...attributes,
+      [ATTRIBUTE.group]: keys.group,
+      [ATTRIBUTE.entry]: entry,
+      [ATTRIBUTE.replays]: letter.replays + 1,
+      ...(letter.package !== undefined && { [ATTRIBUTE.package]: letter.package }),
+    },
+    parent: originOf(letter.fields),
+    started,
+  })
+}
+
+/** The data of a message with another payload: same package, same time. */
+function edited(letter: DeadLetter, payload: Readonly<Record<string, unknown>>): string {
+  const { id, package: number, fields } = letter
+  if (number === undefined) {
+    throw new NotReplayable(
+      id,
+      'it has no package number, so there is none under which it could be committed',
+    )
+  }
+  const named = payload.package ?? number
+  if (named !== number) {
+    throw new NotReplayable(id, `payload.package is ${JSON.stringify(named)}: ${number} is what it is`)
+  }
+  const timestamp = timestampOf(fields.data) ?? Math.floor(Number.parseInt(letter.message, 10) / 1000)
+  return JSON.stringify({ timestamp_producer: timestamp, payload: { package: number, ...payload } })
+}
+
+function timestampOf(data: string | undefined): number | undefined {
+  try {
+    return decode('', ['data', data ?? ''], 0).timestamp
+  } catch (error) {
+    if (error instanceof Poison) return undefined
+    throw error
+  }
+}
+
+/** Deletes a letter for good. Atomic, and may be repeated. Returns whether there was one. */
+export async function purgeDeadLetter(redis: Redis, keys: Keys, id: string): Promise<boolean> {
+  const letter = await deadLetter(redis, keys, id)
+  if (!letter) return false
+  const own = keysOf(keys.stream, letter.group)
+  const { reason, package: number = '' } = letter
+  return (await purgeScript.run(redis, [keys.dead, own.counts, own.history], [id, reason, number])) === 1
+}
+
+/** A letter, and how many strings its header has, after which the entry's own fields begin. */
+function parse(keys: Keys, id: string, strings: string[]): { letter: DeadLetter; header: number } {
+  let end = 0
+  while (end < strings.length && strings[end] !== 'epoch') end += 2
+  const header = end + 2
+  const own = pairs(strings.slice(0, header))
+  const fields = pairs(strings.slice(header))
+  const number = Number(own.package)
+  const traceId = fields.traceparent?.split('-')[1]
+  const letter: DeadLetter = {
+    id,
+    at: Number.parseInt(id, 10),
+    reason: own.reason ?? '',
+    detail: own.detail ?? '',
+    ...(own.stack !== undefined && { stack: own.stack }),
+    group: own.group ?? keys.group,
+    ...(own.consumer !== undefined && { consumer: own.consumer }),
+    ...(number > 0 && { package: number }),
+    message: own.id ?? own.entry ?? '',
+    entry: own.entry ?? '',
+    attempts: Number(own.attempts ?? 0),
+    deliveries: Number(own.deliveries ?? 0),
+    replays: Number(own.replays ?? 0),
+    failures: failuresIn(own.failures),
+    epoch: own.epoch ?? '',
+    fields,
+    ...(traceId && { traceId }),
+  }
+  return { letter, header }
+}
+
+function failuresIn(text = '[]'): Failure[] {
+  try {
+    const failures: unknown = JSON.parse(text)
+    return Array.isArray(failures) ? failures : []
+  } catch {
+    return [] // written by somebody else
+  }
+}
+
+function pairs(strings: string[]): Record<string, string> {
+  const found: Record<string, string> = {}
+  for (let i = 0; i + 1 < strings.length; i += 2) found[strings[i] as string] = strings[i + 1] as string
+  return found
+}

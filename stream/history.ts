@@ -1,0 +1,97 @@
+import type { Outcome } from './handle.ts'
+
+/** Something that happened to a package. Times are Unix ms. */
+export type Transition =
+  | { event: 'appended'; at: number; entry: string }
+  | { event: 'delivered'; at: number; consumer: string; entry: string; attempt: number; deliveries?: number }
+  | { event: 'claimed'; at: number; consumer: string; from: string; entry: string }
+  /** `due`: when it is to be tried again. */
+  | {
+      event: 'failed'
+      at: number
+      consumer: string
+      entry: string
+      attempt: number
+      reason: string
+      detail: string
+      due: number
+    }
+  | { event: 'returned'; at: number; entry: string }
+  | {
+      event: 'dead'
+      at: number
+      consumer: string
+      entry: string
+      attempt?: number
+      reason: string
+      detail: string
+    }
+  | { event: 'replayed'; at: number; entry: string; letter: string; edited: boolean }
+  | { event: 'purged'; at: number; letter: string }
+  /** `offset`: where its line begins in the consumer's file, in bytes; undefined when no file is written. */
+  | { event: 'committed'; at: number; consumer: string; entry: string; attempt?: number; offset?: number }
+
+/**
+ * A transition as the commit script notes it, JSON. Of a committed one the script adds where its line begins, which
+ * is known only there.
+ */
+export function noteOf(outcome: Outcome, consumer: string): string {
+  const at = Date.now()
+  const { entry, kind, received, past } = outcome
+  const common = { at, consumer, entry, received }
+  switch (kind) {
+    case 'skip':
+      return ''
+    case 'done':
+      return JSON.stringify({ event: 'committed', ...common, attempt: past?.attempt })
+    case 'retry': {
+      const { delay, reason, detail } = outcome
+      const attempt = (past?.attempt ?? 2) - 1
+      return JSON.stringify({
+        event: 'failed',
+        ...common,
+        attempt,
+        reason,
+        detail,
+        due: at + Math.ceil(delay),
+      })
+    }
+    case 'dead': {
+      const { reason, detail } = outcome
+      return JSON.stringify({ event: 'dead', ...common, attempt: past?.attempt, reason, detail })
+    }
+  }
+}
+
+/**
+ * The done entries of a commit, in their order, as runs of entries that follow each other:
+ * `<ms>-<seq>:<first package>:<how many>:<received, ms>`, separated by spaces. A run ends where the next entry is not
+ * of the same millisecond and the next in sequence and package.
+ */
+export function runsOf(batch: readonly Outcome[]): string {
+  const runs: string[] = []
+  let start = ''
+  let next = { ms: '', sequence: 0, package: 0, received: 0 }
+  let count = 0
+  for (const { kind, entry, package: number = 0, received = 0 } of batch) {
+    if (kind !== 'done') continue
+    const dash = entry.indexOf('-')
+    const ms = entry.slice(0, dash)
+    const sequence = Number(entry.slice(dash + 1))
+    const follows =
+      count > 0 &&
+      ms === next.ms &&
+      sequence === next.sequence &&
+      number === next.package &&
+      received === next.received
+    if (!follows) {
+      if (count > 0) runs.push(`${start}:${count}:${next.received}`)
+      start = `${entry}:${number}`
+      count = 0
+    }
+    count++
+    next = { ms, sequence: sequence + 1, package: number + 1, received }
+  }
+  if (count > 0) runs.push(`${start}:${count}:${next.received}`)
+  return runs.join(' ')
+}
