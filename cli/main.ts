@@ -1,33 +1,7 @@
-import { ConfigError, EXIT, rate } from '@conveyor/service'
-import { Command, InvalidArgumentError, Option } from 'commander'
-
-/** A whole number from `min`; commander names the option and the value. */
-function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER) {
-  return (text: string): number => {
-    const value = Number(text)
-    if (!/^\d+$/.test(text) || value < min || value > max) {
-      throw new InvalidArgumentError(`A whole number from ${min} to ${max} is allowed.`)
-    }
-    return value
-  }
-}
-
-function rateOption(text: string): string {
-  const parsed = rate.safeParse(text)
-  if (!parsed.success) throw new InvalidArgumentError(`${parsed.error.issues[0]?.message}.`)
-  return text
-}
-
-function redisUrl(text: string): string {
-  if (!/^rediss?:\/\/\S+$/.test(text))
-    throw new InvalidArgumentError('A URL such as redis://127.0.0.1:6379 is allowed.')
-  return text
-}
-
-const outputDir = () =>
-  new Option('--output-dir <dir>', 'directory of the output files (default: consumer_output)').env(
-    'OUTPUT_DIR',
-  )
+import { ConfigError, EXIT } from '@conveyor/service'
+import { ConnectionLost } from '@conveyor/stream'
+import { Command, Option } from 'commander'
+import { outputDir, rateOption, redisUrl, wholeNumber } from './options.ts'
 
 const program = new Command('conveyor')
   .description('Numbered packages through a Redis stream to N consumers, each exactly once')
@@ -78,5 +52,10 @@ try {
   await program.parseAsync()
 } catch (error) {
   process.stderr.write(`conveyor: ${(error as Error).message}\n`)
-  process.exit(error instanceof ConfigError ? EXIT.usage : EXIT.failed)
+  process.exit(exitCodeOf(error))
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof ConfigError) return EXIT.usage
+  return error instanceof ConnectionLost ? EXIT.unreachable : EXIT.failed
 }

@@ -9,6 +9,8 @@ export const EXIT = {
   failed: 1,
   /** A setting or an option cannot be used. */
   usage: 2,
+  /** Redis cannot be reached. */
+  unreachable: 3,
 } as const
 
 /** Ms that sending the last spans and metrics may take. */
