@@ -36,8 +36,18 @@ async function take(
   const counter = more.beat ?? (await b.redis.hget(keys.beats, peer)) ?? '0'
   const [claimed, lost, ended] = await takeScript.run(
     by.redis,
-    [keys.stream, keys.sessions, keys.beats, keys.dead, keys.counts],
-    [keys.group, by.options.consumer, by.token, peer, token, counter, more.most ?? 1, more.room ?? 100],
+    [keys.stream, keys.sessions, keys.beats, keys.dead, keys.counts, keys.history],
+    [
+      keys.group,
+      by.options.consumer,
+      by.token,
+      peer,
+      token,
+      counter,
+      more.most ?? 1,
+      more.room ?? 100,
+      60_000,
+    ],
   )
   return [claimed.length, lost, ended]
 }
@@ -229,7 +239,13 @@ test('an entry whose body was deleted goes to the dead letters and is counted as
   await b.redis.xdel(b.keys.stream, entries[0] as string)
   await b.redis.xtrim(b.keys.stream, 'MINID', entries[2] as string)
   expect(await take(b, await b.open('a'), 'peer')).toEqual([2, 2, 1])
-  const missing = { reason: 'payload missing', consumer: 'peer', deliveries: '1' }
+  const missing = {
+    reason: 'payload missing',
+    group: b.keys.group,
+    consumer: 'peer',
+    deliveries: '1',
+    epoch: '',
+  }
   expect(await b.dead()).toEqual(entries.slice(0, 2).map(entry => ({ ...missing, entry })))
   expect([await b.count('lost'), await b.count('dead')]).toEqual([2, 2])
   expect((await b.pending()).map(([id]) => id)).toEqual(entries.slice(2))

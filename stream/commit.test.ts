@@ -37,7 +37,12 @@ const claim = (b: Bench, by: string, ...entries: string[]) =>
 test('a commit acknowledges its entries and appends their lines, in their order, as one chunk', async () => {
   const b = await bench(on)
   const { entries, session } = await pendingFor(b, 12)
-  expect(await settle(session, done(entries.toReversed()))).toEqual({ done: 12, retried: 0, dead: 0, fenced: 0 })
+  expect(await settle(session, done(entries.toReversed()))).toEqual({
+    done: 12,
+    retried: 0,
+    dead: 0,
+    fenced: 0,
+  })
   const text = linesOf(entries)
   expect(await log(b)).toEqual([[text.length, text.length, text]])
   expect(await b.redis.hget(b.keys.files, 'a')).toBe(String(text.length))
@@ -123,7 +128,12 @@ test('the same entry twice in one batch is one line', async () => {
   const b = await bench(on)
   const { entries, session } = await pendingFor(b, 2)
   const [one, two] = entries as [string, string]
-  expect(await settle(session, done([one, one, two, one]))).toEqual({ done: 2, retried: 0, dead: 0, fenced: 2 })
+  expect(await settle(session, done([one, one, two, one]))).toEqual({
+    done: 2,
+    retried: 0,
+    dead: 0,
+    fenced: 2,
+  })
   expect((await log(b)).map(([, , text]) => text)).toEqual([linesOf([one, two])])
 })
 
@@ -195,19 +205,29 @@ test('a dead letter holds the original fields, byte for byte, and why and where 
   await settle(await b.open('a'), [dead(id, 'it is bad')])
   const [[, fields] = ['', []]] = await b.redis.xrangeBuffer(b.keys.dead, '-', '+')
   const text = fields.map(field => field.toString('latin1'))
-  const expected = [
-    'reason',
-    'poison',
-    'detail',
-    'it is bad',
-    'entry',
+  const header = {
+    reason: 'poison',
+    deliveries: '1',
+    detail: 'it is bad',
+    entry: id,
+    group: b.keys.group,
+    consumer: 'a',
+    package: '1',
     id,
-    'consumer',
-    'a',
-    'deliveries',
-    '1',
-  ]
-  expect(text).toEqual([...expected, 'data', bytes.toString('latin1'), 'traceparent', 'tp', 'other', ''])
+    attempts: '0',
+    replays: '0',
+    failures: '[]',
+    epoch: (await b.redis.hget(b.keys.head, 'epoch')) as string,
+  }
+  expect(text).toEqual([
+    ...Object.entries(header).flat(),
+    'data',
+    bytes.toString('latin1'),
+    'traceparent',
+    'tp',
+    'other',
+    '',
+  ])
   expect(b.of('dead')).toMatchObject([{ entry: id, reason: 'poison', detail: 'it is bad', package: 1 }])
   expect([await b.count('dead'), await b.pending()]).toEqual([1, []])
 })
@@ -218,6 +238,7 @@ test('an entry that was deleted while in hand can be settled', async () => {
   await b.redis.xdel(b.keys.stream, ...entries)
   expect(await settle(session, [...done(entries.slice(0, 1)), dead(entries[1] as string)])).toEqual({
     done: 1,
+    retried: 0,
     dead: 1,
     fenced: 0,
   })

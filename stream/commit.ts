@@ -22,7 +22,9 @@ export interface Settled {
 const MAX_ENTRIES = 1000
 const MAX_BYTES = 1024 * 1024
 
-const script = new Script<[end: number, fenced: string[], done: number, retried: number, dead: number]>('commit')
+const script = new Script<[end: number, fenced: string[], done: number, retried: number, dead: number]>(
+  'commit',
+)
 
 /**
  * Settles outcomes, one commit at a time: what arrives while one is under way goes into the next.

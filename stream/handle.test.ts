@@ -3,6 +3,7 @@ import { lastValueFrom, of, Subject, toArray } from 'rxjs'
 import { TestScheduler } from 'rxjs/testing'
 import { expect, test, vi } from 'vitest'
 import { until } from '../tests/redis.ts'
+import { Reject, RetryLater } from './failure.ts'
 import { type HandleOptions, type Handler, type HandlerContext, handle, type Outcome } from './handle.ts'
 import { type Message, Poison } from './message.ts'
 import type { Delivery } from './read.ts'
@@ -89,25 +90,110 @@ test('a line with a newline is refused, because it would be two lines in the fil
     ])
 })
 
-test('what a handler throws, in whatever way, is the end of its package only', async () => {
+test('what a handler throws, in whatever way, is retried and touches no other package', async () => {
   const handler: Handler = message => {
     if (message.package === 1) throw new TypeError('no')
     if (message.package === 2) return Promise.reject(new Error('later'))
     if (message.package === 3) throw 'a text'
     if (message.package === 4) throw undefined
-    if (message.package === 5) throw new Poison('bad address', 'street 5')
     return undefined
   }
-  const found = await outcomes(handler, [deliveries(1, 2, 3, 4, 5, 6)])
-  const dead = found.filter(outcome => outcome.kind === 'dead').sort((x, y) => x.entry.localeCompare(y.entry))
-  expect(dead.map(({ reason, detail }) => [reason, detail])).toEqual([
+  const found = await outcomes(handler, [deliveries(1, 2, 3, 4, 5)])
+  const failed = found
+    .filter(outcome => outcome.kind === 'retry')
+    .sort((x, y) => x.entry.localeCompare(y.entry))
+  expect(failed.map(({ reason, detail }) => [reason, detail])).toEqual([
     ['handler failed', 'TypeError: no'],
     ['handler failed', 'Error: later'],
     ['handler failed', 'a text'],
     ['handler failed', 'undefined'],
-    ['bad address', 'street 5'],
   ])
-  expect(kinds(found)).toContainEqual(['6-0', 'done'])
+  expect(kinds(found)).toContainEqual(['5-0', 'done'])
+})
+
+test('a failed attempt is carried along, and the last that is allowed is the end', async () => {
+  const handler: Handler = () => {
+    throw new Error('again')
+  }
+  const earlier = { attempt: 1, at: 5, consumer: 'b', reason: 'handler failed', detail: 'Error: before' }
+  const [retry, dead] = await outcomes(
+    handler,
+    [[delivery(1, { id: '9-9', attempt: 2, failures: [earlier] }), delivery(2, { attempt: 3 })]],
+    { maxAttempts: 3 },
+  )
+  expect(retry).toMatchObject({ kind: 'retry', past: { id: '9-9', attempt: 3, replays: 0 } })
+  expect(retry?.past?.failures).toEqual([
+    earlier,
+    { attempt: 2, at: expect.any(Number), consumer: 'a', reason: 'handler failed', detail: 'Error: again' },
+  ])
+  expect(dead).toMatchObject({ kind: 'dead', reason: 'handler failed', past: { attempt: 3 } })
+  expect((dead as { stack?: string }).stack).toContain('handle.test')
+})
+
+test('a handler says when it wants the package again, or never', async () => {
+  // As another copy of the library would mark it.
+  const foreign = Object.assign(new Error('x'), { [Symbol.for('conveyor.outcome')]: 'retry', ms: 7 })
+  const handler: Handler = ({ package: n }) => {
+    if (n === 1) throw new RetryLater(12_345)
+    if (n === 2) throw new Reject('street 5 does not exist')
+    if (n === 3) throw foreign
+    if (n === 4) throw new RetryLater(-1)
+  }
+  const found = await outcomes(handler, [deliveries(1, 2, 3, 4)])
+  expect(found).toMatchObject([
+    { kind: 'retry', delay: 12_345 },
+    { kind: 'dead', reason: 'rejected', detail: 'street 5 does not exist' },
+    { kind: 'retry', delay: 7 },
+    { kind: 'retry', detail: expect.stringContaining('RetryLater(-1): ms from 0') },
+  ])
+  const last = await outcomes(handler, [[delivery(1, { attempt: 5 })]])
+  expect(last).toMatchObject([{ kind: 'dead', reason: 'handler failed' }])
+})
+
+test('the delay doubles up to its most, and is never less than half of that', async () => {
+  const handler: Handler = () => {
+    throw new Error('x')
+  }
+  for (const [attempt, most] of [
+    [1, 100],
+    [2, 200],
+    [3, 400],
+    [9, 1000],
+  ] as const) {
+    const batch = Array.from({ length: 200 }, (_, n) => delivery(n + 1, { attempt }))
+    const found = await outcomes(handler, [batch], { maxAttempts: 10, retryDelay: 100, retryMaxDelay: 1000 })
+    const delays = found.map(outcome => (outcome.kind === 'retry' ? outcome.delay : Number.NaN))
+    expect(Math.min(...delays)).toBeGreaterThanOrEqual(most / 2)
+    expect(Math.max(...delays)).toBeLessThanOrEqual(most)
+    expect(Math.max(...delays) - Math.min(...delays)).toBeGreaterThan(most / 5)
+  }
+})
+
+test('an entry that came back for another group is skipped without a call', async () => {
+  const handler = vi.fn()
+  const found = await outcomes(handler, [[{ ...delivery(1), skip: true }, delivery(2)]])
+  expect(kinds(found)).toEqual([
+    ['1-0', 'skip'],
+    ['2-0', 'done'],
+  ])
+  expect(handler).toHaveBeenCalledTimes(1)
+})
+
+test('a handler is told its attempt, and has a log and a span in any case', async () => {
+  const lines: unknown[] = []
+  const log = {
+    debug: () => {},
+    info: (...line: unknown[]) => void lines.push(line),
+    warn: () => {},
+    error: () => {},
+  }
+  const seen: unknown[] = []
+  const handler: Handler = (_, context) => {
+    context.log.info({ a: 1 }, 'hello')
+    seen.push([context.attempt, context.span.isRecording()])
+  }
+  await outcomes(handler, [[delivery(1, { attempt: 3 })]], { log: () => log })
+  expect([seen, lines]).toEqual([[[3, false]], [[{ a: 1 }, 'hello']]])
 })
 
 test('a thrown thing that cannot be made a text ends its package only', async () => {
@@ -116,7 +202,7 @@ test('a thrown thing that cannot be made a text ends its package only', async ()
       if (n === 1) throw thing
     }
     expect(kinds(await outcomes(handler, [deliveries(1, 2)]))).toEqual([
-      ['1-0', 'dead'],
+      ['1-0', 'retry'],
       ['2-0', 'done'],
     ])
   }
@@ -166,7 +252,7 @@ test('a finished call is not held back by an unfinished one, of its own batch or
 test('a call that takes too long is given up, and its signal says so', async () => {
   const { calls, handler } = byHand()
   const found = await outcomes(handler, [deliveries(1)], { timeout: 20 })
-  expect(found).toMatchObject([{ entry: '1-0', kind: 'dead', reason: 'handler timeout', package: 1 }])
+  expect(found).toMatchObject([{ entry: '1-0', kind: 'retry', reason: 'handler timeout', package: 1 }])
   expect(calls.get(1)?.signal.aborted).toBe(true)
   expect(String(calls.get(1)?.signal.reason)).toContain('20 ms')
   calls.get(1)?.fail(new Error('too late to matter'))
@@ -223,9 +309,8 @@ test('without a tracer the trace context of a message changes nothing', async ()
 test('the handler runs in the trace of its message', async () => {
   const within = vi.spyOn(context, 'with')
   const origin = ROOT_CONTEXT.setValue(createContextKey('sent along'), 'by the producer')
-  const [, traced] = await outcomes(() => {}, [[delivery(1), { ...delivery(2), origin }]])
+  await outcomes(() => {}, [[delivery(1), { ...delivery(2), origin }]])
   expect(within.mock.calls.map(([found]) => found)).toEqual([origin])
-  expect(traced?.trace).toBe(origin)
   within.mockRestore()
 })
 

@@ -3,8 +3,8 @@ import { checkName, InvalidName, keysOf } from './keys.ts'
 
 test('all keys of a stream are in one slot of a cluster', () => {
   const keys = keysOf('number_stream', 'consumer_group')
-  const { group, lane, output, ...names } = keys
-  const all = [...Object.values(names), lane('p'), output('c')] as string[]
+  const { group, lane, output, historyOf, ...names } = keys
+  const all = [...Object.values(names), lane('p'), output('c'), historyOf(7)] as string[]
   // A cluster hashes what stands in the first braces, and the whole name when there are none.
   expect(new Set(all.map(name => /^[^{]*\{([^}]+)\}/.exec(name)?.[1] ?? name))).toEqual(
     new Set(['number_stream']),
@@ -15,7 +15,8 @@ test('all keys of a stream are in one slot of a cluster', () => {
 
 test('two groups of one stream share nothing that belongs to consumers', () => {
   const [one, two] = [keysOf('s', 'one'), keysOf('s', 'two')]
-  for (const key of ['sessions', 'beats', 'files', 'counts'] as const) expect(one[key]).not.toBe(two[key])
+  for (const key of ['sessions', 'beats', 'files', 'counts', 'retry', 'waiting', 'history'] as const)
+    expect(one[key]).not.toBe(two[key])
   expect(one.output('c')).not.toBe(two.output('c'))
 })
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { decode, Poison } from './message.ts'
+import { decode, Poison, returnedOf } from './message.ts'
 
 const data = (payload: unknown, timestamp: unknown = 1753553379) =>
   JSON.stringify({ timestamp_producer: timestamp, payload })
@@ -30,6 +30,10 @@ test('an entry is read into its number, time, payload and trace context', () => 
   ]
   expect(decode('5-0', fields, 3)).toEqual({
     entry: '5-0',
+    id: '5-0',
+    attempt: 1,
+    replays: 0,
+    failures: [],
     package: 7,
     timestamp: 1753553379,
     payload: { package: 7, to: 'x' },
@@ -135,4 +139,31 @@ test('whatever an entry holds, it is a message or poison', () => {
     ),
     { numRuns: 2000 },
   )
+})
+
+const came = { group: 'g', id: '1-0', attempt: 3, replays: 1, failures: [{ attempt: 2 }] }
+
+test('an entry that came back says what happened to it before', () => {
+  const fields = ['sequence', '99', 'data', data({ package: 7 }), 'conveyor', JSON.stringify(came)]
+  expect(returnedOf(fields)).toEqual({ ...came, sequence: 99 })
+  const { id, attempt, replays, failures } = came
+  expect(decode('5-0', fields, 1)).toMatchObject({ entry: '5-0', id, attempt, replays, failures, package: 7 })
+})
+
+test.each([
+  ['no JSON', '{'],
+  ['another value', '7'],
+  ['null', 'null'],
+  ['a missing part', JSON.stringify({ ...came, group: undefined })],
+  ['a number that is none', JSON.stringify({ ...came, attempt: 'three' })],
+  ['failures that are none', JSON.stringify({ ...came, failures: {} })],
+])("a field conveyor that holds %s is taken for somebody else's", (_, text) => {
+  const fields = ['data', data({ package: 7 }), 'conveyor', text]
+  expect(returnedOf(fields)).toBeUndefined()
+  expect(decode('5-0', fields, 1)).toMatchObject({ id: '5-0', attempt: 1, package: 7 })
+})
+
+test('more fields than a script can pass on make an entry unreadable', () => {
+  const fields = ['data', data({ package: 7 }), ...Array.from({ length: 6000 }, (_, i) => String(i))]
+  expect(() => decode('5-0', fields, 1)).toThrow('3001 fields are too many')
 })

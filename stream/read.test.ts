@@ -308,7 +308,14 @@ test("an entry of one's own whose body was deleted goes to the dead letters and 
   await until(() => found.ids().length === 2, 'the others')
   expect(found.ids()).toEqual([entries[0], entries[2]])
   expect(await b.dead()).toEqual([
-    { reason: 'payload missing', entry: entries[1], consumer: 'a', deliveries: '1' },
+    {
+      reason: 'payload missing',
+      entry: entries[1],
+      group: b.keys.group,
+      consumer: 'a',
+      deliveries: '1',
+      epoch: '',
+    },
   ])
   expect(await b.count('lost')).toBe(1)
 })
