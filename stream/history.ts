@@ -3,7 +3,7 @@ import type { Outcome } from './handle.ts'
 /** Something that happened to a package. Times are Unix ms. */
 export type Transition =
   | { event: 'appended'; at: number; entry: string }
-  | { event: 'delivered'; at: number; consumer: string; entry: string; attempt: number; deliveries?: number }
+  | { event: 'delivered'; at: number; consumer: string; entry: string; attempt: number }
   | { event: 'claimed'; at: number; consumer: string; from: string; entry: string }
   /** `due`: when it is to be tried again. */
   | {
@@ -28,8 +28,19 @@ export type Transition =
     }
   | { event: 'replayed'; at: number; entry: string; letter: string; edited: boolean }
   | { event: 'purged'; at: number; letter: string }
-  /** `offset`: where its line begins in the consumer's file, in bytes; undefined when no file is written. */
-  | { event: 'committed'; at: number; consumer: string; entry: string; attempt?: number; offset?: number }
+  /**
+   * Its line is the one that many lines (default 0) after the byte `offset` of the consumer's file; both are missing
+   * when no file is written.
+   */
+  | {
+      event: 'committed'
+      at: number
+      consumer: string
+      entry: string
+      attempt?: number
+      offset?: number
+      line?: number
+    }
 
 /**
  * A transition as the commit script notes it, JSON. Of a committed one the script adds where its line begins, which

@@ -30,7 +30,10 @@ export interface StreamState {
   readonly groups: string[]
   /** Whether this group is there. */
   readonly group: boolean
-  /** Packages not yet delivered to the group, from package numbers. */
+  /**
+   * Packages not yet delivered to the group, from package numbers; and those that came back and are next in line, of
+   * which there may be more behind the others.
+   */
   readonly lag: number
   /** Delivered and not settled. */
   readonly pending: number
@@ -136,8 +139,8 @@ function lagOf(ahead: Entry[], sequence: number, otherwise: number): number {
   for (const [index, [id, fields]] of ahead.entries()) {
     try {
       const returned = returnedOf(fields) // it carries an old number, and says which was the last when it came back
-      const before = returned?.sequence ?? decode(id, fields, 0).package - 1
-      return sequence - before + index
+      if (returned) return sequence - returned.sequence + index + 1
+      return sequence - decode(id, fields, 0).package + index + 1
     } catch (error) {
       if (!(error instanceof Poison)) throw error
     }

@@ -181,10 +181,10 @@ end
 redis.call('XACK', stream, group, unpack(ack))
 if retried > 0 then redis.call('HINCRBY', counts, 'retried', retried) end
 if #ack > others then redis.call('HINCRBY', counts, 'done:' .. me, #ack - others) end
-if ARGV[9] ~= '' then
+if ARGV[9] ~= '' then -- as with notes, nothing depends on it
   local time = redis.call('TIME')
   local oldest = string.format('%d', time[1] * 1000 - ARGV[10])
-  redis.pcall('XADD', history, 'MINID', '~', oldest, '*', 'consumer', me, 'start', string.format('%d', from_end),
+  redis.pcall('XADD', history, 'MINID', '~', oldest, '*', 'consumer', me, 'start', #lines > 0 and string.format('%d', from_end) or '',
     'done', ARGV[9], 'fenced', table.concat(fenced, ' '))
 end
 return { to_end, fenced, #ack - others, retried, died }
