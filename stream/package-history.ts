@@ -23,8 +23,8 @@ export async function packageHistory(redis: Redis, keys: Keys, number: number): 
   const lines = await answer(redis.lrange(keys.historyOf(number), 0, -1))
   const notes = lines.map(line => JSON.parse(line) as Note)
   if (!notes.some(({ event }) => event === 'committed')) {
-    const found = await findCommit(redis, keys, run => run.holds(number), number)
-    if (found) notes.push(noteOfCommit(found, found.run.entryOf(number)))
+    const found = await findCommit(redis, keys, run => run.entryOf(number), number)
+    if (found) notes.push(noteOfCommit(found))
   }
   return withAppended(notes.flatMap(expand))
 }
@@ -38,8 +38,8 @@ export async function packageOfEntry(redis: Redis, keys: Keys, entry: string): P
   const data = inStream?.[1][inStream[1].indexOf('data') + 1] ?? ''
   const number = Number(/"package"\s*:\s*(\d+)/.exec(data)?.[1])
   if (number > 0) return number
-  const from = `${Number.parseInt(entry, 10) - DISORDER}`
-  const found = await scan(redis, keys, run => run.carries(entry), from, '+')
+  const from = String(Math.max(0, Number.parseInt(entry, 10) - DISORDER))
+  const found = await scan(redis, keys, run => (run.carries(entry) ? entry : undefined), from, '+')
   return found?.run.packageOf(entry)
 }
 
@@ -62,10 +62,6 @@ class Run {
     })
   }
 
-  holds(number: number): boolean {
-    return number >= this.first && number < this.first + this.size
-  }
-
   carries(entry: string): boolean {
     const at = Number(entry.split('-')[1]) - this.sequence
     return entry.startsWith(`${this.ms}-`) && at >= 0 && at < this.size
@@ -75,18 +71,24 @@ class Run {
     return this.first + Number(entry.split('-')[1]) - this.sequence
   }
 
-  entryOf(number: number): string {
-    return `${this.ms}-${this.sequence + number - this.first}`
+  /** The entry that carried a package; undefined when that is not in this run. */
+  entryOf(number: number): string | undefined {
+    const at = number - this.first
+    return at >= 0 && at < this.size ? `${this.ms}-${this.sequence + at}` : undefined
   }
 }
 
-/** A commit, and the run in it that was looked for. */
+/** A commit, and the entry in it that was looked for. */
 interface Found {
   readonly at: number
   readonly fields: Map<string, string>
   readonly runs: Run[]
   readonly run: Run
+  readonly entry: string
 }
+
+/** The entry that is looked for, if it is in the run. */
+type Wanted = (run: Run) => string | undefined
 
 /**
  * Looks for the commit of a package. Commits are kept in the order of time, and packages are committed roughly in the
@@ -95,7 +97,7 @@ interface Found {
 async function findCommit(
   redis: Redis,
   keys: Keys,
-  wanted: (run: Run) => boolean,
+  wanted: Wanted,
   number: number,
 ): Promise<Found | undefined> {
   const edge = async (entries: Promise<unknown>) =>
@@ -119,7 +121,7 @@ async function findCommit(
 async function scan(
   redis: Redis,
   keys: Keys,
-  wanted: (run: Run) => boolean,
+  wanted: Wanted,
   from: string,
   to: string,
 ): Promise<Found | undefined> {
@@ -128,8 +130,11 @@ async function scan(
     for (const [id, strings] of page) {
       const fields = pairs(strings)
       const runs = Run.readAll(fields.get('done') ?? '')
-      const run = runs.find(wanted)
-      if (run) return { at: Number.parseInt(id, 10), fields, runs, run }
+      for (const run of runs) {
+        const entry = wanted(run)
+        if (entry !== undefined && !refusedIn(fields).includes(entry))
+          return { at: Number.parseInt(id, 10), fields, runs, run, entry }
+      }
     }
     const last = page.at(-1)
     if (!last || page.length < PAGE) return undefined
@@ -138,11 +143,10 @@ async function scan(
 }
 
 /** Which line of its commit an entry has: those that were refused have none. */
-function noteOfCommit({ at, fields, runs, run }: Found, entry: string): Note {
-  const refused = (fields.get('fenced') ?? '').split(' ')
+function noteOfCommit({ at, fields, runs, run, entry }: Found): Note {
   const start = fields.get('start')
   const before = runs.slice(0, runs.indexOf(run)).reduce((sum, { size }) => sum + size, 0)
-  const gaps = refused.filter(id => runs.some(one => one.carries(id)) && isBefore(id, entry)).length
+  const gaps = refusedIn(fields).filter(id => runs.some(one => one.carries(id)) && isBefore(id, entry)).length
   return {
     event: 'committed',
     at,
@@ -154,6 +158,10 @@ function noteOfCommit({ at, fields, runs, run }: Found, entry: string): Note {
       line: before + run.packageOf(entry) - run.first - gaps,
     }),
   }
+}
+
+function refusedIn(fields: Map<string, string>): string[] {
+  return (fields.get('fenced') ?? '').split(' ')
 }
 
 function isBefore(a: string, b: string): boolean {
