@@ -1,6 +1,7 @@
 import { ConfigError, EXIT } from '@conveyor/service'
 import { ConnectionLost } from '@conveyor/stream'
 import { Command, Option } from 'commander'
+import { messageCommand } from './message-command.ts'
 import { outputDir, rateOption, redisUrl, wholeNumber } from './options.ts'
 
 const program = new Command('conveyor')
@@ -47,6 +48,8 @@ program
     const { runValidate } = await import('@conveyor/validator')
     process.exitCode = await runValidate({ outputDir, ...options }, process)
   })
+
+program.addCommand(messageCommand())
 
 try {
   await program.parseAsync()

@@ -1,7 +1,12 @@
+import { trace } from '@opentelemetry/api'
 import type { Outcome } from './handle.ts'
+import { isSampled } from './tracing.ts'
 
-/** Something that happened to a package. Times are Unix ms. */
-export type Transition =
+/** Something that happened to a package. `trace`: id of the trace that shows it. */
+export type Transition = { readonly trace?: string } & Happening
+
+/** Times are Unix ms. */
+type Happening =
   | { event: 'appended'; at: number; entry: string }
   | { event: 'delivered'; at: number; consumer: string; entry: string; attempt: number }
   | { event: 'claimed'; at: number; consumer: string; from: string; entry: string }
@@ -49,7 +54,8 @@ export type Transition =
 export function noteOf(outcome: Outcome, consumer: string): string {
   const at = Date.now()
   const { entry, kind, received, past } = outcome
-  const common = { at, consumer, entry, received }
+  const span = outcome.trace && trace.getSpanContext(outcome.trace)
+  const common = { at, consumer, entry, received, ...(isSampled(span) && { trace: span.traceId }) }
   switch (kind) {
     case 'skip':
       return ''
