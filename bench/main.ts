@@ -5,13 +5,14 @@ import { findRedisServer, startRedis } from '@conveyor/redis'
 import { connect } from '@conveyor/stream'
 import { Command, Option } from 'commander'
 import { measureRecovery } from './recovery.ts'
+import { lateness } from './retries.ts'
 import { memoryOver } from './soak.ts'
 import { median, spread } from './statistics.ts'
 import { telemetryCosts } from './telemetry.ts'
 import { consumeRound, fill, produceRound } from './throughput.ts'
 import { trimPause } from './trim-pause.ts'
 
-const PARTS = ['consume', 'produce', 'telemetry', 'trim', 'memory', 'recovery'] as const
+const PARTS = ['consume', 'produce', 'retries', 'history', 'telemetry', 'trim', 'memory', 'recovery'] as const
 type Part = (typeof PARTS)[number]
 
 const { rounds, only, quick, json } = new Command('bench')
@@ -38,6 +39,8 @@ try {
   say(`${figures.machine}, appendfsync always`)
   if (wanted('consume')) await consume(quick ? 50_000 : 600_000)
   if (wanted('produce')) await produce(quick ? 50_000 : 600_000)
+  if (wanted('retries')) await retries(quick ? 50_000 : 600_000, quick ? 2000 : 20_000)
+  if (wanted('history')) await history(quick ? 50_000 : 600_000)
   if (wanted('telemetry')) await telemetry(quick ? 100_000 : 3_000_000, quick ? 200 : 2000)
   if (wanted('trim')) await trimming(quick ? 20_000 : 200_000)
   if (wanted('memory')) await memory(quick ? [20_000, 40_000] : [1_000_000, 2_000_000, 5_000_000, 10_000_000])
@@ -93,6 +96,38 @@ async function produce(total: number): Promise<void> {
     ['bare script loop (500 a call)', round => produceRound(redis, server.url, round, total, variant, true)],
     ['Conveyor producer (exactly once)', round => produceRound(redis, server.url, round, total, variant)],
   ])
+}
+
+async function retries(total: number, late: number): Promise<void> {
+  const found = await lateness(redis, server.url, late, outputDir)
+  const at = (part: number) => found[Math.min(found.length - 1, Math.floor(found.length * part))] as number
+  const [p50, p99, most] = [at(0.5), at(0.99), at(1)]
+  figures.lateness = { messages: found.length, p50, p99, most }
+  say(
+    `\nRetries: ${found.length.toLocaleString('en-US')} messages, 1,000 due per second, came back later than due by p50 ${p50} ms, p99 ${p99} ms, at most ${most} ms`,
+  )
+  const stream = 'bench_waiting'
+  await fill(server.url, stream, total)
+  const round = (waiting: number) => (name: string) =>
+    consumeRound(redis, server.url, name, total, { stream, waiting }, outputDir)
+  await compare(`Consume ${total.toLocaleString('en-US')} packages while others wait`, [
+    ['Conveyor, nothing waits', round(0)],
+    ['Conveyor, 100,000 messages wait for their retry', round(100_000)],
+  ])
+  await redis.unlink(stream)
+}
+
+async function history(total: number): Promise<void> {
+  const stream = 'bench_history'
+  await fill(server.url, stream, total)
+  const round = (HISTORY: string) => (name: string) =>
+    consumeRound(redis, server.url, name, total, { stream, env: { HISTORY } }, outputDir)
+  await compare(`Consume ${total.toLocaleString('en-US')} packages and keep their history`, [
+    ['Conveyor, HISTORY=off', round('off')],
+    ['Conveyor, HISTORY=failures', round('failures')],
+    ['Conveyor, HISTORY=all', round('all')],
+  ])
+  await redis.unlink(stream)
 }
 
 async function telemetry(backlog: number, windowMs: number): Promise<void> {

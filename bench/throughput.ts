@@ -4,6 +4,7 @@ import { append, inspect, keysOf, openStream, packages } from '@conveyor/stream'
 import type { Redis } from 'ioredis'
 import { from, lastValueFrom } from 'rxjs'
 import { end, script, service, whileAlive } from './processes.ts'
+import { fillWaiting } from './retries.ts'
 
 /** Something that consumes or produces, to be measured beside others. */
 export interface Contender {
@@ -17,6 +18,10 @@ export interface Variant {
   readonly stream: string
   /** Consumers; default 1. */
   readonly count?: number
+  /** Variables of the consumers, besides those that every round sets. */
+  readonly env?: NodeJS.ProcessEnv
+  /** Messages of the group that wait for a retry, besides. */
+  readonly waiting?: number
 }
 
 /** A sampled trace context, as a producer sends it along. */
@@ -49,17 +54,21 @@ export async function consumeRound(
   url: string,
   round: string,
   total: number,
-  { stream, count = 1 }: Variant,
+  { stream, count = 1, env, waiting = 0 }: Variant,
   outputDir: string | undefined,
 ): Promise<number> {
   const group = `g${round}`
   const keys = keysOf(stream, group)
   await openStream(redis, keys, [group])
   await redis.xgroup('SETID', stream, group, '$')
+  if (waiting > 0) await fillWaiting(redis, keys, waiting)
   const children: ChildProcess[] = Array.from({ length: count }, (_, n) =>
     outputDir === undefined
       ? script('bare-consume', [url, stream, group])
-      : service('consumer', consumerEnv(url, stream, group, `c${n}`, `${outputDir}/${stream}_${round}`)),
+      : service('consumer', {
+          ...consumerEnv(url, stream, group, `c${n}`, `${outputDir}/${stream}_${round}`),
+          ...env,
+        }),
   )
   const measured = async () => {
     await until(async () => (await readers(redis)) === count)
@@ -70,13 +79,15 @@ export async function consumeRound(
       if (settled > 0 && started === 0) started = performance.now()
       return settled >= total
     }, 5)
-    if (outputDir !== undefined) await until(async () => (await inspect(redis, keys)).drained, 5)
+    const written = async () => (await inspect(redis, keys)).unflushed === 0
+    if (outputDir !== undefined) await until(written, 5)
     return total / ((performance.now() - started) / 1000)
   }
   try {
     return await whileAlive(children, measured())
   } finally {
     await end(children, 'SIGKILL')
+    await redis.unlink(keys.retry, keys.waiting, keys.history)
   }
 }
 

@@ -49,7 +49,14 @@ program
     process.exitCode = await runValidate({ outputDir, ...options }, process)
   })
 
-program.addCommand(messageCommand())
+for (const command of [messageCommand()]) program.addCommand(inherit(command))
+
+/** Commands of other files behave as those of this one do. */
+function inherit(command: Command): Command {
+  command.copyInheritedSettings(program)
+  command.commands.forEach(inherit)
+  return command
+}
 
 try {
   await program.parseAsync()

@@ -6,7 +6,7 @@ import type { Session } from './session.ts'
 const script = new Script<[returned: number, next: number]>('due')
 
 /** Ms between two looks at most: a message comes back that much late in the worst case. */
-const LOOK = 100
+const LOOK = 50
 /** Messages, and bytes of them, that one call returns, so that Redis is never busy with one for long. */
 const BATCH = 100
 const BYTES = 1024 * 1024
