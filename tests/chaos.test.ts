@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { replayDeadLetter } from '@conveyor/stream'
 import { expect, test, vi } from 'vitest'
 import type { Pipeline } from './pipeline.ts'
 import { random } from './random.ts'
@@ -13,7 +15,10 @@ const IDS = ['c1', 'c2', 'c3']
 vi.setConfig({ testTimeout: SECONDS * 1000 + 300_000 })
 
 test('a mixture of all faults, for a minute: exactly once', async () => {
-  const pipeline = await startPipeline()
+  const pipeline = await startPipeline({
+    HANDLER: fileURLToPath(new URL('failing-handler.mjs', import.meta.url)),
+    RETRY_DELAY_MS: '200',
+  })
   const chaos = new Chaos(pipeline, SEED)
   const end = performance.now() + SECONDS * 1000
   while (performance.now() < end) {
@@ -23,12 +28,18 @@ test('a mixture of all faults, for a minute: exactly once', async () => {
   await chaos.calm()
   await pipeline.when(({ sequence }) => sequence > PACKAGES, `more than ${PACKAGES} packages`)
   const packages = await pipeline.endProducing()
-  const { claimed, fenced, dead } = await pipeline.expectExactlyOnce(packages)
-  const events = { packages, claimed, fenced, ...chaos.events() }
+  await pipeline.drained(packages)
+  const letters = await pipeline.deadLetters()
+  const dead = letters.map(letter => letter.package as number)
+  const { claimed, fenced, retried, replayed } = await pipeline.expectExactlyOnce(packages, dead)
+  const events = { packages, claimed, fenced, retried, replayed, dead: dead.length, ...chaos.events() }
   console.log(
     `seed ${SEED}, ${SECONDS} s\nfaults ${JSON.stringify(chaos.counts)}\nevents ${JSON.stringify(events)}`,
   )
-  expect(dead).toBe(0)
+  expect(
+    letters.filter(letter => letter.reason !== 'handler failed' || (letter.package as number) % 1000),
+  ).toEqual([])
+  expect(Math.min(retried, replayed)).toBeGreaterThan(0)
   for (const { exit, log, name } of pipeline.services) {
     if (exit?.code !== 1) continue
     // The only reason to end by itself: somebody else lives under the id.
@@ -70,6 +81,8 @@ class Chaos {
         pipeline.resumeRedis()
       },
       crash: () => pipeline.crashRedis(() => this.pause(500)),
+      replay: () => this.replay(),
+      replayAgain: () => this.replay(),
     }
     const names = Object.keys(faults)
     const name = names[Math.floor(this.random() * names.length)] as string
@@ -137,6 +150,15 @@ class Chaos {
     const ids = [...list.matchAll(/^id=(\d+) .* name=conveyor-/gm)].map(([, id]) => id as string)
     const id = ids[Math.floor(this.random() * ids.length)]
     if (id !== undefined) await this.pipeline.client.client('KILL', 'ID', id)
+  }
+
+  /** Replays all dead letters, twice at once, while connections are being cut. */
+  private async replay(): Promise<void> {
+    const { client, keys } = this.pipeline
+    for (const { id } of await this.pipeline.deadLetters()) {
+      const entries = await Promise.all([1, 2].map(() => replayDeadLetter(client, keys, id)))
+      expect(entries.filter(entry => entry !== undefined)).toHaveLength(1)
+    }
   }
 
   private pause(most: number): Promise<void> {

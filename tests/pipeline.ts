@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { findRedisServer, type RedisProcess, startRedis } from '@conveyor/redis'
-import { flush, inspect, keysOf, type StreamState } from '@conveyor/stream'
+import { type DeadLetter, deadLetters, flush, inspect, keysOf, type StreamState } from '@conveyor/stream'
 import { validate } from '@conveyor/validator'
 import { Redis } from 'ioredis'
 import { faultsOf, readOutput } from './output-lines.ts'
@@ -175,6 +175,13 @@ export class Pipeline {
     if (dead.length === 0) strictEqual(report.verdict, 'ok')
     await this.expectLinks()
     return state
+  }
+
+  /** All dead letters, oldest first. */
+  async deadLetters(): Promise<DeadLetter[]> {
+    const found: DeadLetter[] = []
+    for await (const letter of deadLetters(this.client, this.keys)) found.push(letter)
+    return found
   }
 
   /** Writes what ended consumers left in their logs. */
