@@ -324,3 +324,15 @@ test('two consumers who both have an entry in hand put it into one file', async 
   const written = [...(await log(b, 'a')), ...(await log(b, 'b'))].map(([, , text]) => text).join('')
   expect(written.split('\n').filter(Boolean).sort()).toEqual(entries.map(entry => `line of ${entry}`).sort())
 })
+
+test('large messages that are to be moved are settled in several commits', async () => {
+  const b = await bench(on)
+  const entries = await b.fill(30, 'x'.repeat(200_000))
+  const session = await b.open('a')
+  await b.receive('a', 30)
+  for (const entry of entries) session.held.add(entry, 200_000)
+  const outcomes = entries.map(entry => dead(entry, 'y'.repeat(1000)))
+  await lastValueFrom(of(outcomes).pipe(commit(session)))
+  expect(await b.count('dead')).toBe(30)
+  expect(Math.max(...b.of('committed').map(event => event.dead))).toBe(5) // 1 MB
+})

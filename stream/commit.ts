@@ -37,7 +37,7 @@ export function commit(session: Session): OperatorFunction<Outcome[], Settled> {
       async function* settleAll(): AsyncGenerator<Settled> {
         while (waiting.length > 0) {
           const all = waiting.sort(byEntry)
-          const batch = all.slice(0, fitting(all))
+          const batch = all.slice(0, fitting(all, session))
           waiting = all.slice(batch.length)
           yield await settle(session, batch)
         }
@@ -173,19 +173,23 @@ function observe(
 }
 
 /** How many of the outcomes one commit takes. */
-function fitting(outcomes: Outcome[]): number {
+function fitting(outcomes: Outcome[], session: Session): number {
   let bytes = 0
   for (let i = 0; i < outcomes.length; i++) {
-    const outcome = outcomes[i] as Outcome
-    bytes += 1 + sizeOf(outcome)
+    bytes += 1 + sizeOf(outcomes[i] as Outcome, session)
     if (i === MAX_ENTRIES || (bytes > MAX_BYTES && i > 0)) return i
   }
   return outcomes.length
 }
 
-function sizeOf(outcome: Outcome): number {
+/** What the script has to move for an outcome, bytes: a line, or a whole message with its failures. */
+function sizeOf(outcome: Outcome, { held }: Session): number {
   if (outcome.kind === 'done') return Buffer.byteLength(outcome.line)
-  return outcome.kind === 'skip' ? 0 : Buffer.byteLength(outcome.detail)
+  if (outcome.kind === 'skip') return 0
+  const { entry, detail, stack = '', past } = outcome
+  const failures = past?.failures ?? []
+  const texts = failures.reduce((sum, failure) => sum + failure.detail.length + 100, 0)
+  return held.sizeOf(entry) + detail.length + stack.length + texts
 }
 
 /** Order of entry ids, `<milliseconds>-<sequence>`. */

@@ -68,6 +68,8 @@ const KEPT = 20
 /** Characters of what was thrown that are carried along, and of its stack in a dead letter. */
 const DETAIL = 500
 const STACK = 4000
+/** Characters of it in a dead letter. */
+const TEXT = 10_000
 
 export function addFailure(failures: readonly Failure[], failure: Failure): Failure[] {
   return [...failures, { ...failure, detail: failure.detail.slice(0, DETAIL) }].slice(-KEPT)
@@ -76,7 +78,8 @@ export function addFailure(failures: readonly Failure[], failure: Failure): Fail
 /** What was thrown, as a text. Anything can be thrown, also what has none. */
 export function textOf(thrown: unknown): string {
   try {
-    return thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)
+    const text = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)
+    return text.slice(0, TEXT)
   } catch {
     return 'something that has no text'
   }

@@ -55,6 +55,11 @@ export class Held {
     return this.entries.has(entry)
   }
 
+  /** Bytes of an entry's data; 0 when it is not held. */
+  sizeOf(entry: string): number {
+    return this.entries.get(entry) ?? 0
+  }
+
   add(entry: string, bytes: number): void {
     this.entries.set(entry, bytes)
     this.bytes += bytes
