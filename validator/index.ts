@@ -3,6 +3,7 @@ export { type FormatOptions, formatReport } from './format-report.ts'
 export type { UnreadableKind } from './line-kind.ts'
 export type {
   ConsumerSummary,
+  DeadPackages,
   DuplicatePackage,
   MissingRange,
   Report,
