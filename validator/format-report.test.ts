@@ -161,6 +161,13 @@ DEAD LETTERS
   expect(text).toContain('\nNO ISSUES DETECTED: 8 packages processed exactly once, 32 in the dead letters\n')
 })
 
+test('nothing but dead letters', async () => {
+  const report = await validate({ outputDir: await outputDir({ a: '' }), dead: new Map([[1, 'rejected']]) })
+  expect(formatReport(report, { verbose: false })).toContain(
+    'NO ISSUES DETECTED: 0 packages processed exactly once, 1 in the dead letters',
+  )
+})
+
 test('a dead letter that is in a file is an issue', async () => {
   const outputs = await outputDir({ a: lines('a', [1, 2]) })
   const text = formatReport(await validate({ outputDir: outputs, dead: new Map([[2, 'rejected']]) }), {

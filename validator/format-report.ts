@@ -121,8 +121,8 @@ function deadLine(verbose: boolean) {
 
 function verdictLine(report: Report): string {
   if (report.verdict === 'issues') return `ISSUES DETECTED: ${issues(report.totals).join(', ')}`
-  if (report.totals.processed === 0) return 'NO ISSUES DETECTED: No packages expected and none processed'
-  const { dead = 0, unique } = report.totals
+  const { dead = 0, unique, processed } = report.totals
+  if (dead === 0 && processed === 0) return 'NO ISSUES DETECTED: No packages expected and none processed'
   if (dead === 0) return 'NO ISSUES DETECTED: All packages processed exactly once'
   return `NO ISSUES DETECTED: ${plural(unique, 'package')} processed exactly once, ${dead} in the dead letters`
 }
