@@ -58,6 +58,8 @@ test('the live summary shows what goes in, what comes out, and who does it', () 
   expect(text).toContain('c2 was ended by SIGKILL')
   expect(text).toMatch(/^ {2}dead letters 0 /m)
   expect(text).not.toContain('retries')
+  expect(text).toContain('Ctrl-C: drain, validate and end')
+  expect(liveSummary({ ...snapshot, phase: 'draining: 1 waiting' })).toContain('Ctrl-C: end at once')
 })
 
 test('the live summary shows what failed: retries that wait, and dead letters by reason', () => {

@@ -58,7 +58,11 @@ export function liveSummary(snapshot: Snapshot, columns = 80): string {
   lines.push(dead > 0 ? pc.yellow(faults) : pc.dim(faults))
   if (dead > 0) lines.push(pc.yellow(`  ${reasons(state)}`.slice(0, columns)))
   if (notes.length > 0) lines.push('', ...notes.map(note => pc.yellow(`  ${note}`.slice(0, columns))))
-  lines.push('', pc.dim('  Ctrl-C: drain, validate and end'))
+  const draining = phase?.startsWith('draining')
+  lines.push(
+    '',
+    pc.dim(`  Ctrl-C: ${draining ? 'end at once, without a verdict' : 'drain, validate and end'}`),
+  )
   return lines.join('\n')
 }
 

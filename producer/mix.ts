@@ -61,14 +61,18 @@ export function payloadOf(mix: Mix, seed: number, number: number): Payload {
 
 /** The packages `first` to `first + count - 1`; those that follow each other and are alike share a template. */
 export function mixed(mix: Mix, seed: number, first: number, count: number, now = Date.now()): Template[] {
-  const templates: Template[] = []
+  const runs: { payload: Payload; count: number }[] = []
   for (let n = first; n < first + count; n++) {
-    const one = packages(1, now, payloadOf(mix, seed, n))
-    const last = templates.at(-1)
-    if (last?.after === one.after) templates[templates.length - 1] = { ...last, count: last.count + 1 }
-    else templates.push(one)
+    const payload = payloadOf(mix, seed, n)
+    const last = runs.at(-1)
+    if (last && areAlike(last.payload, payload)) last.count++
+    else runs.push({ payload, count: 1 })
   }
-  return templates
+  return runs.map(({ payload, count }) => packages(count, now, { ...payload }))
+}
+
+function areAlike(a: Payload, b: Payload): boolean {
+  return a.type === b.type && (a.type !== 'order' || a.attempts === (b as typeof a).attempts)
 }
 
 /** @param chance 0 to 1, 1 not included */
