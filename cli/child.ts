@@ -25,6 +25,7 @@ export class Child {
   readonly exited: Promise<Exit>
   private readonly process: ChildProcess
   private reason: string | undefined
+  private quiet = 0
 
   /**
    * @param service workspace that exports `./main`
@@ -52,7 +53,10 @@ export class Child {
         log.write(`${line}\n`)
         const complaint = complaintOf(line)
         if (complaint === undefined) return
-        this.reason = complaint
+        if (complaint.startsWith(DEAD_LETTER)) {
+          if (performance.now() < this.quiet) return
+          this.quiet = performance.now() + QUIET
+        } else this.reason = complaint
         note(`${name}: ${complaint}`)
       })
     }
@@ -84,14 +88,19 @@ function telemetryOf(env: NodeJS.ProcessEnv): string[] {
 }
 
 const WARN = 40
+const DEAD_LETTER = 'dead letter'
+/** Ms after which another dead letter is worth a word: how many there are, the summary says. */
+const QUIET = 10_000
 
 /** The text of a log line that warns or worse, with what explains it; undefined for all others. */
 function complaintOf(line: string): string | undefined {
   if (!line.startsWith('{')) return line
   try {
-    const { level, msg, reason, detail, from, count, group } = JSON.parse(line)
+    const { level, msg, package: number, reason, detail, from, count, group } = JSON.parse(line)
     if (level < WARN) return undefined
-    const more = [from && `from ${from}`, count, group, reason, detail].filter(Boolean).join(' ')
+    const more = [number && `package ${number}`, from && `from ${from}`, count, group, reason, detail]
+      .filter(Boolean)
+      .join(' ')
     return more ? `${msg} (${more})` : msg
   } catch {
     return line

@@ -1,8 +1,19 @@
+import { MOST_SEED } from '@conveyor/producer/mix'
 import { ConfigError, EXIT } from '@conveyor/service'
-import { ConnectionLost } from '@conveyor/stream'
+import { ConnectionLost, inspect } from '@conveyor/stream'
 import { Command, Option } from 'commander'
 import { messageCommand } from './message-command.ts'
-import { outputDir, rateOption, redisUrl, wholeNumber } from './options.ts'
+import {
+  handlerOption,
+  mixOption,
+  outputDir,
+  rateOption,
+  redisUrl,
+  wholeNumber,
+  withRedis,
+} from './options.ts'
+
+for (const [name, value] of Object.entries(process.env)) if (value === '') delete process.env[name] // an empty variable counts as not set
 
 const program = new Command('conveyor')
   .description('Numbered packages through a Redis stream to N consumers, each exactly once')
@@ -31,6 +42,24 @@ program
       .env('REDIS_URL')
       .argParser(redisUrl),
   )
+  .addOption(
+    new Option(
+      '--mix <types>',
+      'packages of several types, e.g. success=90,retry=8,fail=2 (default: nothing but numbers)',
+    )
+      .env('MIX')
+      .argParser(mixOption),
+  )
+  .addOption(
+    new Option('--seed <n>', 'which package is of which type (default: at random)')
+      .env('SEED')
+      .argParser(wholeNumber(0, MOST_SEED)),
+  )
+  .addOption(
+    new Option('--handler <module>', 'what is done with a package: path of a module, or demo')
+      .env('HANDLER')
+      .argParser(handlerOption),
+  )
   .option('--fresh', 'start a new run; the files of earlier ones stay under runs/')
   .action(async options => {
     const { up } = await import('./up.ts') // each command loads only what it needs
@@ -44,9 +73,13 @@ program
   .option('--expect <n>', 'demand exactly the packages 1 to n', wholeNumber(0))
   .option('--verbose', 'list everything that was found', false)
   .option('--json', 'print the report as JSON', false)
-  .action(async ({ outputDir = 'consumer_output', ...options }) => {
+  .addOption(
+    new Option('--redis-url <url>', 'do not miss what is in the dead letters there').argParser(redisUrl),
+  )
+  .action(async ({ outputDir = 'consumer_output', redisUrl, ...options }) => {
     const { runValidate } = await import('@conveyor/validator')
-    process.exitCode = await runValidate({ outputDir, ...options }, process)
+    const dead = redisUrl && (await deadLettersAt(redisUrl))
+    process.exitCode = await runValidate({ outputDir, dead, ...options }, process)
   })
 
 for (const command of [messageCommand()]) program.addCommand(inherit(command))
@@ -63,6 +96,15 @@ try {
 } catch (error) {
   process.stderr.write(`conveyor: ${(error as Error).message}\n`)
   process.exit(exitCodeOf(error))
+}
+
+async function deadLettersAt(redisUrl: string): Promise<ReadonlyMap<number, string>> {
+  const { STREAM, GROUP } = process.env
+  const target = { redisUrl, stream: STREAM || 'number_stream', group: GROUP || 'consumer_group' }
+  const { deadPackages } = await import('./verdict.ts')
+  return withRedis(target, async (redis, keys) =>
+    deadPackages(redis, keys, (await inspect(redis, keys)).epoch),
+  )
 }
 
 function exitCodeOf(error: unknown): number {

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { InvalidMix, parseMix } from '@conveyor/producer/mix'
 import { rate } from '@conveyor/service'
 import { checkName, connect, InvalidName, type Keys, keysOf } from '@conveyor/stream'
 import { type Command, InvalidArgumentError, Option } from 'commander'
@@ -18,6 +20,24 @@ export function rateOption(text: string): string {
   const parsed = rate.safeParse(text)
   if (!parsed.success) throw new InvalidArgumentError(`${parsed.error.issues[0]?.message}.`)
   return text
+}
+
+/** Types of packages and their weights, as text. */
+export function mixOption(text: string): string {
+  try {
+    parseMix(text)
+    return text
+  } catch (error) {
+    if (error instanceof InvalidMix) throw new InvalidArgumentError(`${error.message}.`)
+    throw error
+  }
+}
+
+/** The consumers load it; that it is there at all is better said at once. */
+export function handlerOption(path: string): string {
+  if (path !== 'demo' && !existsSync(path))
+    throw new InvalidArgumentError('The path of a module, or demo, is allowed.')
+  return path
 }
 
 export function redisUrl(text: string): string {

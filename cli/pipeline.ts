@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DEFAULTS, flush, forget, type StreamState } from '@conveyor/stream'
 import type { StreamWatch } from './stream-watch.ts'
+import { waiting } from './summary.ts'
 import { Supervisor } from './supervisor.ts'
 import type { View } from './view.ts'
 
@@ -15,6 +16,11 @@ export interface PipelineOptions {
   readonly consumers: number
   readonly packages: number | undefined
   readonly rate: string | undefined
+  /** Types of packages and their weights. */
+  readonly mix: string | undefined
+  readonly seed: number | undefined
+  /** Path of a module, or `demo`. */
+  readonly handler: string | undefined
 }
 
 /** How a run of the pipeline ended. */
@@ -45,13 +51,14 @@ export class Pipeline {
   private trims: Trims = { operations: 0, removed: 0 }
 
   constructor(private readonly options: PipelineOptions) {
-    const { watch, view, outputDir } = options
+    const { watch, view, outputDir, handler } = options
     this.supervisor = new Supervisor({
       env: {
         REDIS_URL: watch.url,
         STREAM: watch.keys.stream,
         GROUP: watch.keys.group,
         OUTPUT_DIR: resolve(outputDir),
+        ...(handler && { HANDLER: handler }),
       },
       logs: resolve('.conveyor/logs'),
       note: text => view.say(text),
@@ -73,12 +80,14 @@ export class Pipeline {
   }
 
   async start(): Promise<void> {
-    const { consumers, packages, rate } = this.options
+    const { consumers, packages, rate, mix, seed } = this.options
     const port = await freePort(8000)
     this.producer = `http://127.0.0.1:${port}`
     this.supervisor.start('producer', 'producer', {
       PORT: String(port),
       ...(rate !== undefined && { RATE: rate }),
+      ...(mix !== undefined && { MIX: mix }),
+      ...(seed !== undefined && { SEED: String(seed) }),
       PACKAGES: String(packages ?? 0),
     })
     const live = await this.liveConsumers()
@@ -107,7 +116,7 @@ export class Pipeline {
     while (!interrupted.aborted) {
       await this.look(undefined)
       if (packages && this.state && this.state.sequence >= packages && this.state.drained) break
-      if (!this.supervisor.busy) return this.ended('all services have ended')
+      if (!this.supervisor.busy('consumer')) return this.ended('no consumer is left')
       await sleep(LOOK)
     }
     return this.drain()
@@ -122,16 +131,17 @@ export class Pipeline {
     let progress = ''
     let since = performance.now()
     while (!this.state?.drained) {
-      await this.look('draining')
-      if (this.supervisor.running('consumer').size === 0)
-        return this.ended('no consumer is left to drain the stream')
-      const { lag, pending, unflushed } = this.state ?? {}
-      const now = `${lag} ${pending} ${unflushed}`
-      if (now !== progress) since = performance.now()
+      const retries = this.state && waiting(this.state)
+      await this.look(retries ? `draining: ${retries}` : 'draining')
+      if (!this.supervisor.busy('consumer')) return this.ended('no consumer is left to drain the stream')
+      const { lag, pending, unflushed, waiting: left, nextDue = 0, retried } = this.state ?? {}
+      const now = `${lag} ${pending} ${unflushed} ${left} ${retried}`
+      // A retry that is due later is no standstill, however long it takes.
+      if (now !== progress || nextDue > 0) since = performance.now()
       progress = now
       if (performance.now() - since > STUCK) {
         return this.ended(
-          `nothing has moved for ${STUCK / 1000} s: lag ${lag}, pending ${pending}, waiting for the disk ${unflushed} B`,
+          `nothing has moved for ${STUCK / 1000} s: lag ${lag}, pending ${pending}, waiting for another attempt ${left}, for the disk ${unflushed} B`,
         )
       }
       await sleep(LOOK)

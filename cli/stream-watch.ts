@@ -50,11 +50,11 @@ export class StreamWatch {
     this.connection = undefined
   }
 
-  private sample({ sequence, done, dead }: StreamState): void {
+  private sample({ sequence, done }: StreamState): void {
     const at = performance.now()
     const last = this.samples.at(-1)
     if (last && sequence < last.produced) this.samples = [] // a new run
-    this.samples.push({ at, produced: sequence, committed: done + dead })
+    this.samples.push({ at, produced: sequence, committed: done })
     this.samples = this.samples.filter(sample => at - sample.at <= 3000)
   }
 }

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util'
 import type { StreamState } from '@conveyor/stream'
 import { expect, test } from 'vitest'
-import { liveSummary, plainSummary, type Snapshot } from './summary.ts'
+import { liveSummary, plainSummary, type Snapshot, waiting } from './summary.ts'
 
 const consumer = (id: string, done: number) => ({
   id,
@@ -20,7 +20,11 @@ const state = {
   lag: 150,
   pending: 50,
   done: 1000,
+  retried: 0,
+  waiting: 0,
   dead: 0,
+  replayed: 0,
+  letters: {},
   claimed: 0,
   fenced: 0,
   unflushed: 0,
@@ -52,6 +56,42 @@ test('the live summary shows what goes in, what comes out, and who does it', () 
   expect(text).toMatch(/c2 +live +250 +25\.0 %/)
   expect(text).not.toContain('old')
   expect(text).toContain('c2 was ended by SIGKILL')
+  expect(text).toMatch(/^ {2}dead letters 0 /m)
+  expect(text).not.toContain('retries')
+  expect(text).toContain('Ctrl-C: drain, validate and end')
+  expect(liveSummary({ ...snapshot, phase: 'draining: 1 waiting' })).toContain('Ctrl-C: end at once')
+})
+
+test('the live summary shows what failed: retries that wait, and dead letters by reason', () => {
+  const failing = {
+    ...state,
+    retried: 1234,
+    waiting: 12,
+    nextDue: 2345,
+    done: 700,
+    dead: 350,
+    replayed: 50,
+    letters: { rejected: 40, 'handler failed': 260 },
+  }
+  const text = stripVTControlCharacters(liveSummary({ ...snapshot, state: failing }))
+  expect(text).toContain('  retries 1,234   12 waiting, next in 2.3 s\n')
+  expect(text).toContain('  dead letters 300   claimed 0')
+  expect(text).toContain('  handler failed: 260   rejected: 40\n')
+  expect(text).toMatch(/committed +700 /)
+  expect(text, 'lines and dead letters are settled').toMatch(/ 25\.0 % of 4,000/)
+  expect(plainSummary({ ...snapshot, state: failing })).toContain(
+    ' committed=700/4000 (25.0 %) (12346/s) lag=150 pending=50 stream=63 trims=2 waiting=12 dead=300 c1',
+  )
+})
+
+test.each([
+  [0, undefined, ''],
+  [3, 400, '3 waiting, next in 0.4 s'],
+  [3, 12_400, '3 waiting, next in 12 s'],
+  [1200, 3_723_000, '1,200 waiting, next in 01:02:03'],
+  [1, -20, '1 waiting, next in 0.0 s'],
+])('%i waiting for %o ms', (count, nextDue, text) => {
+  expect(waiting({ ...state, waiting: count, ...(nextDue && { nextDue }) })).toBe(text)
 })
 
 test('a note is cut to the width of the terminal', () => {

@@ -27,17 +27,18 @@ const BAR = 30
 /** The live summary, as lines for a terminal of `columns`. */
 export function liveSummary(snapshot: Snapshot, columns = 80): string {
   const { state, packages, phase, notes } = snapshot
-  const committed = state.done + state.dead
   const lines = [
     `${pc.bold('Conveyor')}  run ${state.epoch ?? '-'}  ${pc.dim(clock(snapshot.elapsed))}${phase ? `  ${pc.yellow(phase)}` : ''}`,
     pc.dim(`Redis ${snapshot.redis}   producer ${snapshot.producer}/status`),
     '',
     `  produced   ${padded(state.sequence)}  ${speed(snapshot.producedRate)}   stream length ${count(state.length)}`,
-    `  committed  ${padded(committed)}  ${speed(snapshot.committedRate)}   lag ${count(state.lag)}   pending ${count(state.pending)}`,
+    `  committed  ${padded(state.done)}  ${speed(snapshot.committedRate)}   lag ${count(state.lag)}   pending ${count(state.pending)}`,
     `  trims      ${padded(snapshot.trims.operations)}  ${pc.dim(`${count(snapshot.trims.removed)} entries removed`)}`,
   ]
-  if (packages)
-    lines.push(`  ${bar(committed / packages, BAR)} ${percent(committed / packages)} of ${count(packages)}`)
+  if (packages) {
+    const part = settled(state) / packages
+    lines.push(`  ${bar(part, BAR)} ${percent(part)} of ${count(packages)}`)
+  }
   lines.push('', pc.dim('  consumer    state     packages    share'))
   for (const consumer of state.consumers) {
     const share = state.done > 0 ? consumer.done / state.done : 0
@@ -49,10 +50,19 @@ export function liveSummary(snapshot: Snapshot, columns = 80): string {
       `  ${name}  ${condition}${padded(consumer.done)}  ${percent(share)}  ${pc.cyan('█'.repeat(Math.round(share * BAR)))}`,
     )
   }
-  const faults = `  dead letters ${state.dead}   claimed ${state.claimed}   fenced ${state.fenced}   waiting for the disk ${count(state.unflushed)} B`
-  lines.push('', state.dead > 0 ? pc.yellow(faults) : pc.dim(faults))
+  lines.push('')
+  if (state.retried > 0)
+    lines.push(pc.yellow(`  retries ${count(state.retried)}   ${waiting(state) || 'none waiting'}`))
+  const dead = letters(state)
+  const faults = `  dead letters ${count(dead)}   claimed ${state.claimed}   fenced ${state.fenced}   waiting for the disk ${count(state.unflushed)} B`
+  lines.push(dead > 0 ? pc.yellow(faults) : pc.dim(faults))
+  if (dead > 0) lines.push(pc.yellow(`  ${reasons(state)}`.slice(0, columns)))
   if (notes.length > 0) lines.push('', ...notes.map(note => pc.yellow(`  ${note}`.slice(0, columns))))
-  lines.push('', pc.dim('  Ctrl-C: drain, validate and end'))
+  const draining = phase?.startsWith('draining')
+  lines.push(
+    '',
+    pc.dim(`  Ctrl-C: ${draining ? 'end at once, without a verdict' : 'drain, validate and end'}`),
+  )
   return lines.join('\n')
 }
 
@@ -66,20 +76,49 @@ export function plainSummary({
   packages,
   phase,
 }: Snapshot): string {
-  const committed = state.done + state.dead
+  const part = packages && percent(settled(state) / packages).trim()
   const shares = state.consumers.filter(({ done }) => done > 0).map(({ id, done }) => `${id}=${done}`)
   return [
     clock(elapsed),
     ...(phase ? [phase] : []),
     `produced=${state.sequence} (${Math.round(producedRate)}/s)`,
-    `committed=${committed}${packages ? `/${packages} (${percent(committed / packages).trim()})` : ''} (${Math.round(committedRate)}/s)`,
+    `committed=${state.done}${packages ? `/${packages} (${part})` : ''} (${Math.round(committedRate)}/s)`,
     `lag=${state.lag}`,
     `pending=${state.pending}`,
     `stream=${state.length}`,
     `trims=${trims.operations}`,
-    ...(state.dead > 0 ? [`dead=${state.dead}`] : []),
+    ...(state.waiting > 0 ? [`waiting=${state.waiting}`] : []),
+    ...(letters(state) > 0 ? [`dead=${letters(state)}`] : []),
     ...shares,
   ].join(' ')
+}
+
+/** Packages that are in a file or in the dead letters. A replayed one died before it was given out again. */
+export function settled({ done, dead, replayed }: StreamState): number {
+  return done + dead - replayed
+}
+
+/** `12 waiting, next in 3.0 s`; '' when none waits. */
+export function waiting({ waiting, nextDue = 0 }: StreamState): string {
+  if (waiting === 0) return ''
+  return `${count(waiting)} waiting, next in ${span(Math.max(0, nextDue) / 1000)}`
+}
+
+/** Dead letters that there are now. */
+function letters(state: StreamState): number {
+  return Object.values(state.letters).reduce((sum, letters) => sum + letters, 0)
+}
+
+/** The same by reason, the most frequent first. */
+function reasons(state: StreamState): string {
+  const all = Object.entries(state.letters).sort(([, a], [, b]) => b - a)
+  return all.map(([reason, letters]) => `${reason}: ${count(letters)}`).join('   ')
+}
+
+/** A span of time: `0.4 s`, `12 s`, `01:02:03`. */
+function span(seconds: number): string {
+  if (seconds >= 60) return clock(seconds)
+  return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`
 }
 
 function bar(part: number, width: number): string {
@@ -95,7 +134,7 @@ function speed(rate: number): string {
   return `${count(rate < 100 ? Math.round(rate * 10) / 10 : Math.round(rate)).padStart(9)}/s`
 }
 
-function count(value: number): string {
+export function count(value: number): string {
   return value.toLocaleString('en-US')
 }
 

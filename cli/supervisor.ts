@@ -18,7 +18,7 @@ const RESTART = 1000
 export class Supervisor {
   private readonly children = new Map<string, Child>()
   private readonly stopped = new Set<string>()
-  private readonly timers = new Set<NodeJS.Timeout>()
+  private readonly timers = new Map<NodeJS.Timeout, Service>()
 
   constructor(private readonly options: SupervisorOptions) {}
 
@@ -28,9 +28,9 @@ export class Supervisor {
     return new Set(all.map(([name]) => name))
   }
 
-  /** Whether any service runs or is about to be started again. */
-  get busy(): boolean {
-    return this.children.size > 0 || this.timers.size > 0
+  /** Whether any service of a kind runs or is about to be started again. */
+  busy(service: Service): boolean {
+    return this.running(service).size > 0 || [...this.timers.values()].includes(service)
   }
 
   start(service: Service, name: string, env: NodeJS.ProcessEnv): void {
@@ -46,7 +46,7 @@ export class Supervisor {
         this.timers.delete(timer)
         if (!this.stopped.has(name)) this.start(service, name, env)
       }, RESTART)
-      this.timers.add(timer)
+      this.timers.set(timer, service)
     })
   }
 
@@ -65,7 +65,7 @@ export class Supervisor {
 
   /** Ends all at once. */
   kill(): void {
-    for (const timer of this.timers) clearTimeout(timer)
+    for (const timer of this.timers.keys()) clearTimeout(timer)
     for (const [name, child] of this.children) {
       this.stopped.add(name)
       child.kill('SIGKILL')

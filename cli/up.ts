@@ -1,9 +1,12 @@
+import { randomInt } from 'node:crypto'
+import { MOST_SEED } from '@conveyor/producer/mix'
 import { EXIT } from '@conveyor/service'
 import { keysOf } from '@conveyor/stream'
-import { exitCode, formatReport, validate } from '@conveyor/validator'
+import { CannotAnalyse, exitCode, formatReport, type Report, validate } from '@conveyor/validator'
 import { ownRedis } from './own-redis.ts'
 import { type Ended, Pipeline } from './pipeline.ts'
 import { StreamWatch } from './stream-watch.ts'
+import { balance, deadPackages } from './verdict.ts'
 import { createView } from './view.ts'
 
 export interface UpOptions {
@@ -15,6 +18,12 @@ export interface UpOptions {
   readonly outputDir?: string
   readonly redisUrl?: string
   readonly fresh?: boolean
+  /** Types of packages and their weights; undefined for nothing but numbers. */
+  readonly mix?: string
+  /** Which package is of which type, as far as chance decides; by default chosen at random. */
+  readonly seed?: number
+  /** What the consumers do with a package: path of a module, or `demo`. */
+  readonly handler?: string
 }
 
 /**
@@ -32,6 +41,7 @@ export async function up(options: UpOptions): Promise<number> {
     url,
     keysOf(process.env.STREAM || 'number_stream', process.env.GROUP || 'consumer_group'),
   )
+  const seed = options.seed ?? randomInt(MOST_SEED + 1) // one for all, also for a producer that is started again
   const pipeline = new Pipeline({
     watch,
     view,
@@ -40,12 +50,16 @@ export async function up(options: UpOptions): Promise<number> {
     consumers: options.consumers ?? 3,
     packages: options.packages,
     rate: options.rate,
+    mix: options.mix,
+    seed: options.mix ? seed : undefined,
+    handler: options.handler,
   })
+  if (options.mix) view.say(`packages: ${options.mix}, seed ${seed}`)
   const interrupted = onInterrupt(() => pipeline.kill())
   try {
     if (options.fresh) await pipeline.startFresh()
     await pipeline.start()
-    return await verdict(await pipeline.run(interrupted), outputDir)
+    return await verdict(await pipeline.run(interrupted), watch, outputDir)
   } finally {
     pipeline.kill()
     watch.close()
@@ -54,12 +68,18 @@ export async function up(options: UpOptions): Promise<number> {
 }
 
 /** Prints what came out. */
-async function verdict({ state, stuck }: Ended, outputDir: string): Promise<number> {
-  const report = await validate({ outputDir, expect: state?.sequence ?? 0 })
-  process.stdout.write(
-    `\n${formatReport(report, { verbose: false, color: process.stdout.hasColors?.() ?? false })}`,
-  )
-  if (state && state.dead > 0) process.stdout.write(`${state.dead} entries are in the dead letters\n`)
+async function verdict({ state, stuck }: Ended, watch: StreamWatch, outputDir: string): Promise<number> {
+  const dead = await deadPackages(await watch.redis(), watch.keys, state?.epoch)
+  let report: Report
+  try {
+    report = await validate({ outputDir, expect: state?.sequence ?? 0, dead })
+  } catch (error) {
+    if (stuck === undefined || !(error instanceof CannotAnalyse)) throw error
+    throw new Error(`not drained: ${stuck}`, { cause: error }) // which is why there is nothing to analyse
+  }
+  const color = process.stdout.hasColors?.() ?? false
+  process.stdout.write(`\n${formatReport(report, { verbose: false, color })}`)
+  if (state) process.stdout.write(`${balance(state, report).join('\n')}\n`)
   if (stuck === undefined) return exitCode(report)
   process.stdout.write(`Not drained: ${stuck}\n`)
   return EXIT.failed

@@ -9,9 +9,9 @@ const NEVER_ENOUGH = 6
  * - `type: "test"` and `"success"` succeed, and so does what has neither type nor check;
  * - `type: "retry"` fails `fails` times (default 2) before it succeeds;
  * - `type: "fail"` never succeeds;
- * - `security_check: true` succeeds with the attempt that `attempts` names (1 to 5, default 1);
+ * - `security_check: true`, as an order has it, succeeds with the attempt that `attempts` names (1 to 5, default 1);
  *   `false` needs six, so it is dead after the five that are usually allowed;
- * - any other type is rejected.
+ * - any other type, and an order without a check, is rejected.
  */
 const demo: Handler = ({ payload }, { attempt }) => {
   const needed = attemptsNeeded(payload)
@@ -35,8 +35,10 @@ function attemptsNeeded({ type, fails, security_check: check, attempts }: Readon
       return numberFrom(fails, 'fails', 2) + 1
     case 'fail':
       return Number.POSITIVE_INFINITY
+    case 'order':
+      throw new Reject(`security_check ${JSON.stringify(check)}: true or false is allowed`)
     default:
-      throw new Reject(`type ${JSON.stringify(type)}: test, success, retry or fail is allowed`)
+      throw new Reject(`type ${JSON.stringify(type)}: test, success, retry, fail or order is allowed`)
   }
 }
 

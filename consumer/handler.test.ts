@@ -2,7 +2,16 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import demo from './demo-handler.ts'
 import { loadHandler } from './handler.ts'
+
+const OPTIONS = {
+  'options.mjs': 'export const concurrency = 3, timeout = 0, maxAttempts = 1',
+  'none-at-once.mjs': 'export const concurrency = 0',
+  'half.mjs': 'export const maxAttempts = 2.5',
+  'text.mjs': 'export const timeout = "1 s"',
+  'function.mjs': 'export const timeout = () => 5',
+}
 
 let folder: string
 beforeAll(async () => {
@@ -10,6 +19,10 @@ beforeAll(async () => {
   await writeFile(join(folder, 'good.mjs'), 'export default message => "line " + message.package')
   await writeFile(join(folder, 'none.mjs'), 'export const handler = () => {}')
   await writeFile(join(folder, 'broken.mjs'), 'export default (')
+  await writeFile(join(folder, 'throws.mjs'), 'throw new Error("no database\\nat all")')
+  await writeFile(join(folder, 'package.mjs'), 'import "@conveyor/stream"; export default () => {}')
+  for (const [file, options] of Object.entries(OPTIONS))
+    await writeFile(join(folder, file), `export default () => {}; ${options}`)
 })
 afterAll(() => rm(folder, { recursive: true }))
 
@@ -22,10 +35,29 @@ test('without a path, leaves the line to the sink', async () => {
   expect((await loadHandler(undefined)).handler({} as never, {} as never)).toBeUndefined()
 })
 
+test('takes what the module exports about how to call it', async () => {
+  expect(await loadHandler(join(folder, 'options.mjs'))).toMatchObject({
+    concurrency: 3,
+    timeout: 0,
+    maxAttempts: 1,
+  })
+  expect(Object.keys(await loadHandler(join(folder, 'good.mjs')))).toEqual(['handler'])
+})
+
+test('the demonstration goes by its name', async () => {
+  expect((await loadHandler('demo')).handler).toBe(demo)
+})
+
 test.each([
   ['none.mjs', 'a module whose default export is a function is allowed'],
   ['broken.mjs', 'cannot be loaded'],
   ['missing.mjs', 'cannot be loaded'],
+  ['throws.mjs', 'cannot be loaded: no database'],
+  ['package.mjs', 'keep it in a folder inside the project, or install the package beside it'],
+  ['none-at-once.mjs', 'it exports concurrency = 0: a whole number from 1 to 10000 is allowed'],
+  ['half.mjs', 'it exports maxAttempts = 2.5: a whole number from 1 to 1000 is allowed'],
+  ['text.mjs', 'it exports timeout = "1 s": a whole number from 0 to 86400000 is allowed'],
+  ['function.mjs', 'it exports timeout = function: a whole number from 0 to 86400000 is allowed'],
 ])('refuses %s in one line', async (file, message) => {
   const error = await loadHandler(join(folder, file)).catch(error => error)
   expect(error.name).toBe('ConfigError')

@@ -19,6 +19,8 @@ export interface EmitOptions {
   readonly append: (templates: Template[]) => Promise<Appended>
   /** How many more packages may be appended now. */
   readonly room: () => number
+  /** The next `count` packages; by default nothing but numbers. */
+  readonly next?: (count: number) => Template[]
 }
 
 /** What can be changed while packages are being emitted. */
@@ -41,10 +43,13 @@ const NO_ROOM = 20
  * a second each is a request of its own; above, those that are due go together. A tick that comes while
  * a request is under way is skipped, and what was missed is made up for, up to one second's worth.
  */
-export function emit(control: BehaviorSubject<Control>, { append, room }: EmitOptions): Observable<Appended> {
+export function emit(
+  control: BehaviorSubject<Control>,
+  { append, room, next = count => [packages(count)] }: EmitOptions,
+): Observable<Appended> {
   const send = async (wanted: number): Promise<Appended | undefined> => {
     const count = Math.min(wanted, room())
-    if (count >= 1) return append([packages(count)])
+    if (count >= 1) return append(next(count))
     if (wanted >= 1) await firstValueFrom(timer(NO_ROOM))
     return undefined
   }

@@ -1,15 +1,16 @@
 import { createLog } from '@conveyor/service'
 import { StreamUnusable } from '@conveyor/stream'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { startProxy } from '../tests/proxy.ts'
 import { newName, until, useRedis } from '../tests/redis.ts'
 import { producerConfig } from './config.ts'
+import { parseMix, payloadOf } from './mix.ts'
 import { Producer } from './producer.ts'
 
 const on = useRedis()
 
-/** A producer at work on a stream of its own; stopped when the test ends. */
-function start(env: NodeJS.ProcessEnv) {
-  const stream = newName()
+/** A producer at work on a stream, by default one of its own; stopped when the test ends. */
+function start(env: NodeJS.ProcessEnv, stream = newName()) {
   const config = producerConfig({ REDIS_URL: on.server.url, STREAM: stream, RATE: 'max', ...env })
   const producer = new Producer(config, createLog('test', 'silent'))
   const stop = new AbortController()
@@ -81,4 +82,47 @@ test('finishes the request under way when it is stopped', async () => {
   stop.abort()
   await ended
   expect(await on.redis.xlen(stream)).toBe(producer.status().produced)
+})
+
+describe('with a mix', () => {
+  const MIX = 'success=70,retry=10,fail=5,order=15'
+  const mixed = { MIX, SEED: '42' }
+  const payloads = async (stream: string) =>
+    (await on.redis.xrange(stream, '-', '+')).map(([, fields]) => JSON.parse(fields[1] as string).payload)
+  const expected = (last: number) =>
+    Array.from({ length: last }, (_, i) => ({ package: i + 1, ...payloadOf(parseMix(MIX), 42, i + 1) }))
+
+  test('says which mix and seed, and gives out that', async () => {
+    const { producer, stream } = start({ ...mixed, PACKAGES: '1200' })
+    await until(() => producer.status().finished, 'the end')
+    expect(producer.status().mix).toEqual({ weights: MIX, seed: 42 })
+    expect(await payloads(stream)).toEqual(expected(1200))
+  })
+
+  test('goes on after a restart as if there had been none, also where the last request was cut short', async () => {
+    const first = start({ ...mixed, PACKAGES: '333' })
+    await until(() => first.producer.status().finished, 'the end')
+    first.stop.abort()
+    await first.ended
+    const second = start(mixed, first.stream)
+    await until(() => second.producer.status().produced > 2000, 'some packages')
+    second.stop.abort()
+    await second.ended
+    const { sequence } = second.producer.status()
+    const third = start({ ...mixed, RATE: '500', PACKAGES: `${sequence + 100}` }, first.stream)
+    await until(() => third.producer.status().finished, 'the end')
+    expect(await payloads(first.stream)).toEqual(expected(sequence + 100))
+  })
+
+  test('repeats a request whose reply was lost with what it said first', async () => {
+    const proxy = await startProxy({ target: { host: '127.0.0.1', port: on.server.port } })
+    onTestFinished(() => proxy.close())
+    const { producer, stream } = start({ ...mixed, REDIS_URL: proxy.url, RATE: '1000', PACKAGES: '600' })
+    for (const lost of [1, 2, 3]) {
+      await proxy.dropNextReply(request => request.includes(':lane:'))
+      await until(() => producer.status().produced >= lost * 100, 'it goes on')
+    }
+    await until(() => producer.status().finished, 'the end')
+    expect(await payloads(stream)).toEqual(expected(600))
+  })
 })

@@ -1,5 +1,13 @@
 import type { Logger, Rate } from '@conveyor/service'
-import { type Events, keysOf, Lane, measureProducer, type StreamEvent } from '@conveyor/stream'
+import {
+  type Events,
+  keysOf,
+  Lane,
+  measureProducer,
+  packages,
+  type StreamEvent,
+  type Template,
+} from '@conveyor/stream'
 import {
   BehaviorSubject,
   firstValueFrom,
@@ -13,6 +21,7 @@ import {
 } from 'rxjs'
 import type { ProducerConfig } from './config.ts'
 import { type Control, emit } from './emit.ts'
+import { formatMix, mixed } from './mix.ts'
 import { type Backlog, monitor } from './monitor.ts'
 
 /** What `GET /status` answers. */
@@ -29,6 +38,8 @@ export interface ProducerStatus {
   /** Asked for, messages per second or "max". */
   rate: Rate
   paused: boolean
+  /** Types of packages and their weights, and the seed that says which is which; null for nothing but numbers. */
+  mix: { weights: string; seed: number } | null
   /** Whether the producer waits because the backlog is full. */
   backpressure: boolean
   /** Whether the last package that was asked for has been given out. */
@@ -77,6 +88,7 @@ export class Producer {
     const emitted = emit(this.control, {
       append: templates => lane.append(templates),
       room: () => this.room(),
+      next: count => this.next(count),
     })
     const watched = monitor({
       url,
@@ -114,6 +126,7 @@ export class Producer {
 
   status(): ProducerStatus {
     const { rate, paused } = this.control.value
+    const { MIX, SEED } = this.config
     return {
       epoch: this.epoch,
       sequence: this.sequence,
@@ -123,6 +136,7 @@ export class Producer {
       streamLength: this.backlog?.length ?? 0,
       rate,
       paused,
+      mix: MIX ? { weights: formatMix(MIX), seed: SEED } : null,
       backpressure: this.backlog !== undefined && this.room() <= 0,
       finished: this.finished,
       trims: { ...this.trims },
@@ -141,6 +155,12 @@ export class Producer {
   private room(): number {
     if (!this.backlog || this.finished) return 0
     return this.backlog.delivered + this.config.MAX_BACKLOG - this.sequence
+  }
+
+  /** The next `count` packages. What each is goes by the number that it will have, if no other producer is at work. */
+  private next(count: number): Template[] {
+    const { MIX, SEED } = this.config
+    return MIX ? mixed(MIX, SEED, this.sequence + 1, count) : [packages(count)]
   }
 
   private look(backlog: Backlog): void {

@@ -37,12 +37,21 @@ export interface Message extends Past {
   readonly tracestate?: string
 }
 
-/** `count` packages to append, which differ only in their numbers; the format that {@link decode} reads. */
-export function packages(count: number, now = Date.now()): Template {
+/**
+ * `count` packages to append, which differ only in their numbers; the format that {@link decode} reads.
+ *
+ * @param more what their payload has besides `package`
+ */
+export function packages(
+  count: number,
+  now = Date.now(),
+  more: Readonly<Record<string, unknown>> = {},
+): Template {
+  const further = JSON.stringify(more).slice(1, -1)
   return {
     count,
     before: `{"timestamp_producer":${Math.floor(now / 1000)},"payload":{"package":`,
-    after: '}}',
+    after: further ? `,${further}}}` : '}}',
   }
 }
 

@@ -1,7 +1,8 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { findRedisServer, startRedis } from '@conveyor/redis'
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { contents, faultsOf, readOutput } from './output-lines.ts'
 import { processesIn } from './pipeline.ts'
@@ -41,8 +42,8 @@ function conveyor(args: string, env: NodeJS.ProcessEnv = {}): ServiceProcess {
   return command
 }
 
-async function run(args: string): Promise<string> {
-  const command = conveyor(args)
+async function run(args: string, env: NodeJS.ProcessEnv = {}): Promise<string> {
+  const command = conveyor(args, env)
   expect(await command.ended(PATIENCE), command.lastWords(40)).toEqual(OK)
   return command.output
 }
@@ -110,6 +111,57 @@ test('a consumer killed in between is started again', async () => {
   await expectRun((await runs())[0], 4000)
 })
 
+test('a mix of packages: retries are waited for, dead letters are no issue, and everything is accounted for', async () => {
+  const options = '--rate 1000 --consumers 2 --output-dir out --handler demo --mix success=90,retry=8,fail=2'
+  const quick = { RETRY_DELAY_MS: '300' }
+  const first = conveyor(`up --packages 1000 ${options} --seed 7`, quick)
+  expect(await first.ended(PATIENCE), first.lastWords(40)).toEqual(OK)
+  const [, inFiles, dead] =
+    /^Given out: 1,000 {3}in files: (\d+) {3}in the dead letters: (\d+)$/m.exec(first.output) ?? []
+  expect(Number(dead)).toBeGreaterThan(5)
+  expect(Number(inFiles) + Number(dead)).toBe(1000)
+  expect(first.output).toContain(`packages processed exactly once, ${dead} in the dead letters`)
+  expect(first.output).toMatch(/handler failed: \d+ packages: \d+, /)
+  expect(first.output).toContain('conveyor dlq list')
+  expect(first.output).toMatch(/waiting=[1-9]/)
+
+  // Interrupted at once, it still waits for what is to be tried again.
+  const second = conveyor(`up ${options}`, { RETRY_DELAY_MS: '3000', RETRY_MAX_DELAY_MS: '3000' })
+  await said(second, /^packages: success=90,retry=8,fail=2, seed \d+$/m)
+  await said(second, /waiting=[1-9]/)
+  second.send('SIGINT')
+  await said(second, / draining: \d+ waiting, next in /)
+  expect(await second.ended(PATIENCE), second.lastWords(40)).toEqual(OK)
+  expect(second.output).toContain('NO ISSUES DETECTED')
+})
+
+test('a handler that cannot be loaded: all consumers say why, and the run ends', async () => {
+  await writeFile(join(dir, 'broken.mjs'), 'export default 5')
+  const command = conveyor('up --rate 10 --consumers 2 --output-dir out --handler broken.mjs')
+  expect(await command.ended(PATIENCE)).toEqual({ code: 1, signal: null })
+  expect(command.output).toMatch(/c1 ended with exit code 2: HANDLER="broken\.mjs": a module whose default/)
+  expect(command.output).toContain('conveyor: not drained: no consumer is left')
+})
+
+test('validate knows the dead letters of a Redis that it is told of', async () => {
+  const redis = await startRedis({ path: (await findRedisServer({ interactive: false })).path })
+  onTestFinished(() => redis.stop())
+  const at = `--redis-url ${redis.url}`
+  await run(
+    `up --packages 300 --rate max --output-dir out --handler demo --mix fail=1,test=2 --seed 1 ${at}`,
+    {
+      RETRY_DELAY_MS: '10',
+    },
+  )
+  const alone = conveyor('validate --output-dir out --expect 300')
+  expect(await alone.ended(PATIENCE)).toEqual({ code: 1, signal: null })
+  expect(alone.output).toMatch(/ISSUES DETECTED: \d+ missing packages/)
+  expect(await run(`validate --output-dir out --expect 300 ${at}`)).toContain('in the dead letters')
+  await redis.stop()
+  const gone = conveyor(`validate --output-dir out ${at}`)
+  expect(await gone.ended(PATIENCE)).toEqual({ code: 3, signal: null })
+})
+
 test('killed itself, it leaves no process behind, and the next run goes on', async () => {
   const command = conveyor('up --rate 500 --consumers 2 --output-dir out')
   await said(command, /committed=[1-9]\d{2}/)
@@ -136,6 +188,10 @@ const WRONG: [args: string, env: NodeJS.ProcessEnv, said: RegExp][] = [
   ['up --redis-url localhost', {}, /--redis-url.*localhost/],
   ['up --nonsense', {}, /--nonsense/],
   ['up', { RATE: 'banana' }, /banana.*RATE/],
+  ['up --mix success=x', {}, /--mix.*success=x.*success, retry, fail, order, test, each once/],
+  ['up', { MIX: 'none=1' }, /none=1.*MIX/],
+  ['up --seed -1', {}, /--seed.*-1/],
+  ['up --handler nowhere.mjs', {}, /--handler.*nowhere\.mjs.*or demo, is allowed/],
   ['validate --expect many', {}, /--expect.*many/],
 ]
 

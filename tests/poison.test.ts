@@ -75,8 +75,8 @@ test('a package whose handler blocks for longer than death takes is committed in
   expect(starts.length).toBeLessThanOrEqual(4)
 })
 
-test('a package whose handler throws is a dead letter', async () => {
-  const pipeline = await startPipeline()
+test('a package whose handler throws at every attempt is a dead letter', async () => {
+  const pipeline = await startPipeline({ RETRY_DELAY_MS: '20' })
   pipeline.consumers(['c1', 'c2'], handling({ does: 'throw', package: 77 }))
   pipeline.producer(1000)
   const { dead } = await pipeline.expectExactlyOnce(1000, [77])
@@ -86,6 +86,7 @@ test('a package whose handler throws is a dead letter', async () => {
     'handler failed: TypeError: no such thing',
   )
   expect(`${letter?.get('deliveries')}`).toBe('1')
+  expect(`${letter?.get('attempts')}`).toBe('5')
 })
 
 test('a package that kills each process that handles it is a dead letter, and its neighbours are none', async () => {
@@ -99,8 +100,11 @@ test('a package that kills each process that handles it is a dead letter, and it
   const starts = (await readFile(journal, 'utf8')).trim().split('\n')
   expect(starts.map(line => line.split(' ')[1])).toEqual(['1', '2', '3', '4'])
   expect(consumers.reduce((sum, one) => sum + one.starts, 0)).toBe(2 + 4)
-  const [letter] = await deadLetters(pipeline)
-  expect(`${letter?.get('reason')}`).toBe('too many deliveries')
+  const letters = await deadLetters(pipeline)
+  expect(letters.map(letter => `${letter.get('package')}: ${letter.get('reason')}`)).toEqual([
+    '500: too many deliveries',
+  ])
+  expect(`${letters[0]?.get('data')}`).toContain('"package":500}')
 })
 
 test('entries that are handed over one at a time do not keep new ones waiting', async () => {

@@ -143,3 +143,36 @@ test('no terminal sequence gets through, from the directory either', async () =>
   const text = formatReport({ ...report, outputDir: join('out', '\x1b[2J') }, { verbose: true })
   expect(text).toMatch(/^[ -~\n…]*$/)
 })
+
+test('dead letters are no issue, and are listed as such', async () => {
+  const dead = new Map([3, ...range(10, 40)].map(n => [n, n === 3 ? 'rejected' : 'handler failed']))
+  const report = await validate({
+    outputDir: await outputDir({ a: lines('a', [1, 2, ...range(4, 9)]) }),
+    dead,
+  })
+  const text = formatReport(report, { verbose: false })
+  expect(text).toContain('  Dead letters:       32\n  Missing packages:   0\n')
+  expect(text).toContain(`
+DEAD LETTERS
+------------
+  handler failed: 31 packages: ${range(10, 29).join(', ')}, and 11 more
+  rejected: 1 package: 3
+`)
+  expect(text).toContain('\nNO ISSUES DETECTED: 8 packages processed exactly once, 32 in the dead letters\n')
+})
+
+test('nothing but dead letters', async () => {
+  const report = await validate({ outputDir: await outputDir({ a: '' }), dead: new Map([[1, 'rejected']]) })
+  expect(formatReport(report, { verbose: false })).toContain(
+    'NO ISSUES DETECTED: 0 packages processed exactly once, 1 in the dead letters',
+  )
+})
+
+test('a dead letter that is in a file is an issue', async () => {
+  const outputs = await outputDir({ a: lines('a', [1, 2]) })
+  const text = formatReport(await validate({ outputDir: outputs, dead: new Map([[2, 'rejected']]) }), {
+    verbose: false,
+  })
+  expect(text).toContain('\nDEAD LETTERS IN A FILE\n----------------------\n  Package 2\n')
+  expect(text).toContain('\nISSUES DETECTED: 1 dead letter in a file\n')
+})

@@ -1,5 +1,5 @@
 import { printable } from './printable.ts'
-import type { ConsumerSummary, DuplicatePackage, MissingRange, Report } from './report.ts'
+import type { ConsumerSummary, DeadPackages, DuplicatePackage, MissingRange, Report } from './report.ts'
 import { issues, plural } from './verdict.ts'
 
 const RULE = '='.repeat(70)
@@ -31,6 +31,11 @@ export function formatReport(report: Report, { verbose, color = false }: FormatO
     ...section('CONSUMER BREAKDOWN', list(report.consumers, totals.files, consumerLine(report.consumers))),
     ...section('DUPLICATE PACKAGES', list(report.duplicates, totals.duplicates, duplicateLine)),
     ...section('MISSING PACKAGES', list(report.missing, totals.missingRanges, missingLine)),
+    ...section('DEAD LETTERS', (report.dead ?? []).map(deadLine(verbose))),
+    ...section(
+      'DEAD LETTERS IN A FILE',
+      list(report.deadProcessed ?? [], totals.deadProcessed ?? 0, n => `Package ${n}`),
+    ),
     ...section(
       'UNEXPECTED PACKAGES',
       list(report.unexpected, totals.unexpected, at => `Package ${at.package}: ${at.file}, line ${at.line}`),
@@ -71,6 +76,7 @@ function summaryLines({ outputDir, expect, totals, range }: Report): string[] {
     ['Total processed', totals.processed],
     ['Unique packages', totals.unique],
     ['Duplicate packages', totals.duplicates],
+    ...(totals.dead === undefined ? [] : [['Dead letters', totals.dead] as [string, number]]),
     ['Missing packages', totals.missing],
     ['Unreadable lines', totals.unreadable],
     ['Torn last lines', totals.torn],
@@ -105,8 +111,18 @@ function missingLine({ from, to }: MissingRange): string {
   return from === to ? `Package ${from}` : `Packages ${from} to ${to} (${to - from + 1})`
 }
 
+function deadLine(verbose: boolean) {
+  return ({ reason, count, packages }: DeadPackages) => {
+    const shown = verbose ? packages : packages.slice(0, SHOWN)
+    const more = shown.length < count ? `, and ${count - shown.length} more` : ''
+    return `${printable(reason)}: ${plural(count, 'package')}: ${shown.join(', ')}${more}`
+  }
+}
+
 function verdictLine(report: Report): string {
   if (report.verdict === 'issues') return `ISSUES DETECTED: ${issues(report.totals).join(', ')}`
-  if (report.totals.processed === 0) return 'NO ISSUES DETECTED: No packages expected and none processed'
-  return 'NO ISSUES DETECTED: All packages processed exactly once'
+  const { dead = 0, unique, processed } = report.totals
+  if (dead === 0 && processed === 0) return 'NO ISSUES DETECTED: No packages expected and none processed'
+  if (dead === 0) return 'NO ISSUES DETECTED: All packages processed exactly once'
+  return `NO ISSUES DETECTED: ${plural(unique, 'package')} processed exactly once, ${dead} in the dead letters`
 }

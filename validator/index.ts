@@ -1,8 +1,10 @@
 export { CannotAnalyse, type CannotAnalyseReason } from './cannot-analyse.ts'
 export { type FormatOptions, formatReport } from './format-report.ts'
 export type { UnreadableKind } from './line-kind.ts'
+export { printable } from './printable.ts'
 export type {
   ConsumerSummary,
+  DeadPackages,
   DuplicatePackage,
   MissingRange,
   Report,
@@ -11,6 +13,5 @@ export type {
   UnreadableLine,
 } from './report.ts'
 export { type Out, type RunValidateOptions, runValidate } from './run-validate.ts'
-export { printable } from './printable.ts'
 export { type ValidateOptions, validate } from './validate.ts'
 export { exitCode } from './verdict.ts'

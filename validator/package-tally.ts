@@ -129,23 +129,40 @@ export class PackageTally {
    * The packages of 1 to `expect` (to `highest`, the highest seen, when nothing is expected) that no line has.
    * `count` is of packages, `rangeCount` of ranges, of which the lowest are in `ranges`. With `untracked`
    * lines, `count` is an upper bound and only ranges among the packages with slots are counted.
+   *
+   * @param excused packages that no line has and that are not missing all the same, in ascending order
    */
-  missing(highest: number): { count: number; rangeCount: number; ranges: MissingRange[] } {
+  missing(
+    highest: number,
+    excused: readonly number[] = [],
+  ): { count: number; rangeCount: number; ranges: MissingRange[] } {
     const top = this.#expect === Number.POSITIVE_INFINITY ? highest : this.#expect
     const gaps = new MissingRanges(this.#detailLimit)
     const slots = this.#slots
     const lastSlot = Math.min(top, this.#highestSlot)
+    let next = 0
     for (let n = 1; n <= lastSlot; n++) {
-      if (slots[n] !== 0) gaps.present(n)
+      const isExcused = n === excused[next]
+      if (isExcused) next++
+      if (isExcused || slots[n] !== 0) gaps.present(n)
     }
+    const rest = excused.slice(next)
     if (this.untracked > 0) {
-      gaps.absentTo(Math.min(top, slots.length - 1))
+      const bound = Math.min(top, slots.length - 1)
+      for (const n of rest) if (n <= bound) gaps.present(n)
+      gaps.absentTo(bound)
     } else {
-      for (const n of Float64Array.from(this.#sparse.keys()).sort()) {
+      for (const n of Float64Array.from([...this.#sparse.keys(), ...rest]).sort()) {
         if (n <= top) gaps.present(n)
       }
       gaps.absentTo(top)
     }
-    return { count: top - (this.unique - this.beyondExpected), rangeCount: gaps.count, ranges: gaps.ranges }
+    const present = this.unique - this.beyondExpected + excused.filter(n => n <= top).length
+    return { count: top - present, rangeCount: gaps.count, ranges: gaps.ranges }
+  }
+
+  /** Whether a line has this package, as far as lines are tracked. */
+  has(n: number): boolean {
+    return n < this.#slots.length ? this.#slots[n] !== 0 : this.#sparse.has(n)
   }
 }

@@ -35,6 +35,14 @@ export interface MissingRange {
   to: number
 }
 
+/** Packages that are dead letters for one reason. */
+export interface DeadPackages {
+  reason: string
+  count: number
+  /** The first of them, in ascending order. */
+  packages: number[]
+}
+
 /** A package above the highest expected, with the first line that has it. */
 export interface UnexpectedPackage {
   package: number
@@ -84,7 +92,7 @@ export interface Report {
     duplicates: number
     /** Lines beyond the first of their package. */
     repeats: number
-    /** Packages from 1 to `expect`, or to the highest seen, that no line has. */
+    /** Packages from 1 to `expect`, or to the highest seen, that no line has, dead letters not among them. */
     missing: number
     missingRanges: number
     /** Packages above `expect`. */
@@ -99,6 +107,9 @@ export interface Report {
      * an upper one. Never above 0 when the verdict is ok.
      */
     untracked: number
+    /** Only when dead letters were given: those that no line has, by right, and those that stand in a line as well. */
+    dead?: number
+    deadProcessed?: number
   }
   /** Lowest and highest package of all, null when there is none. */
   range: { first: number; last: number } | null
@@ -108,6 +119,10 @@ export interface Report {
   duplicates: DuplicatePackage[]
   /** The lowest packages first. */
   missing: MissingRange[]
+  /** Only when dead letters were given: those that no line has, by reason, the most frequent first. */
+  dead?: DeadPackages[]
+  /** The first of those that stand in a line as well, in ascending order. */
+  deadProcessed?: number[]
   /** In the order of files and lines. */
   unexpected: UnexpectedPackage[]
   /** In the order of files and lines. */

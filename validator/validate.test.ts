@@ -503,3 +503,60 @@ describe('cannot analyse', () => {
     expect(await reasonFor(await outputDir(VALID), options)).toBe('bad-option')
   })
 })
+
+describe('dead letters', () => {
+  const dead = (...numbers: number[]) =>
+    new Map(numbers.map(n => [n, n % 2 ? 'handler failed' : 'rejected'] as const))
+  const report = async (packages: number[], letters: Map<number, string>, expect?: number) =>
+    validate({ outputDir: await outputDir({ a: lines('a', packages) }), expect, dead: letters })
+
+  test('are not missing, and are listed by reason', async () => {
+    const found = await report([2, 3, 5], dead(1, 4, 7, 8, 9), 9)
+    expect(found.missing).toEqual([{ from: 6, to: 6 }])
+    expect(found.totals).toMatchObject({ missing: 1, missingRanges: 1, dead: 5, deadProcessed: 0 })
+    expect(found.dead).toEqual([
+      { reason: 'handler failed', count: 3, packages: [1, 7, 9] },
+      { reason: 'rejected', count: 2, packages: [4, 8] },
+    ])
+    expect(found.verdict).toBe('issues')
+    expect((await report([2, 3, 5, 6], dead(1, 4, 7, 8, 9), 9)).verdict).toBe('ok')
+  })
+
+  test('must not stand in a file as well', async () => {
+    const found = await report([1, 2, 3], dead(2, 4), 4)
+    expect(found).toMatchObject({ verdict: 'issues', deadProcessed: [2], missing: [] })
+    expect(found.totals).toMatchObject({ missing: 0, dead: 1, deadProcessed: 1 })
+  })
+
+  test('count as given out when nothing is said of how many there should be', async () => {
+    expect((await report([1, 2], dead(5))).missing).toEqual([{ from: 3, to: 4 }])
+    expect((await report([], dead(1, 2))).verdict).toBe('ok')
+  })
+
+  test('above what is expected are not looked at', async () => {
+    expect((await report([1, 2], dead(5), 2)).totals).toMatchObject({ missing: 0, dead: 0 })
+  })
+
+  test('that nobody mentions leave the report as it is', async () => {
+    expect(Object.keys(await validateWith({}))).not.toContain('dead')
+  })
+
+  test('may be more than there are lines', async () => {
+    const letters = new Map(range(1, 200_000).map(n => [n, 'rejected'] as const))
+    letters.delete(150_000)
+    letters.delete(199_999)
+    const found = await report([199_999], letters, 200_000)
+    expect(found.missing).toEqual([{ from: 150_000, to: 150_000 }])
+    expect(found.totals).toMatchObject({ missing: 1, dead: 199_998 })
+  })
+
+  test('among packages so far apart that they are kept in a map', async () => {
+    const found = await report([1, 100_000, 100_003], dead(100_001, 70_000), 100_003)
+    expect(found.missing).toEqual([
+      { from: 2, to: 69_999 },
+      { from: 70_001, to: 99_999 },
+      { from: 100_002, to: 100_002 },
+    ])
+    expect(found.totals.missing).toBe(100_003 - 5)
+  })
+})

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { CannotAnalyse } from './cannot-analyse.ts'
+import { DeadLetters } from './dead-letters.ts'
 import { LineScanner } from './line-scanner.ts'
 import { findOutputFiles, type OutputFile } from './output-files.ts'
 import { PackageTally } from './package-tally.ts'
@@ -22,6 +23,11 @@ export interface ValidateOptions {
    * packages lost at the very end go unnoticed.
    */
   expect?: number | undefined
+  /**
+   * Packages that are dead letters, each with its reason: no line should have them, and they are not missing. They
+   * count as given out, so without `expect` all up to the highest of them should be there.
+   */
+  dead?: ReadonlyMap<number, string> | undefined
   /** How many entries of each list the report keeps, 0 to 100,000. Default 1,000. Totals are complete anyway. */
   detailLimit?: number | undefined
   /** Called after every 16 MiB, and at the end. */
@@ -42,13 +48,13 @@ export interface ValidateOptions {
  *   be read, or when an option is out of its range
  */
 export async function validate(options: ValidateOptions): Promise<Report> {
-  const { outputDir, expect, detailLimit = 1_000, onProgress } = options
+  const { outputDir, expect, dead, detailLimit = 1_000, onProgress } = options
   checkWholeNumber('expect', expect, Number.MAX_SAFE_INTEGER)
   checkWholeNumber('detailLimit', detailLimit, MOST_DETAILS)
 
   const files = await findOutputFiles(outputDir)
   const bytes = files.reduce((sum, file) => sum + file.size, 0)
-  if (bytes === 0 && expect === undefined) throw noPackages(outputDir, files.length)
+  if (bytes === 0 && expect === undefined && !dead?.size) throw noPackages(outputDir, files.length)
 
   const tally = new PackageTally({ bytes, files: files.length, expect, detailLimit })
   const unreadable = new UnreadableLines(detailLimit)
@@ -83,7 +89,8 @@ export async function validate(options: ValidateOptions): Promise<Report> {
     if (consumer.count > 0) consumer.share = consumer.count / processed
   }
 
-  const missing = tally.missing(highest)
+  const letters = dead && new DeadLetters(dead, expect ?? Number.POSITIVE_INFINITY, n => tally.has(n))
+  const missing = tally.missing(Math.max(highest, letters?.highest ?? 0), letters?.absent)
   const duplicates = tally.duplicates(files.map(file => file.id))
   const unexpected = tally.unexpected()
   const totals = {
@@ -99,6 +106,7 @@ export async function validate(options: ValidateOptions): Promise<Report> {
     unreadable: unreadable.total,
     torn: torn.length,
     untracked: tally.untracked,
+    ...letters?.totals,
   }
   return {
     verdict: issues(totals).length === 0 ? 'ok' : 'issues',
@@ -109,6 +117,7 @@ export async function validate(options: ValidateOptions): Promise<Report> {
     consumers,
     duplicates,
     missing: missing.ranges,
+    ...letters?.lists(detailLimit),
     unexpected,
     unreadable: unreadable.first,
     unreadableKinds: unreadable.kinds,

@@ -5,6 +5,7 @@ export function issues(totals: Report['totals']): string[] {
   return [
     [totals.duplicates, 'duplicate package'] as const,
     [totals.missing, 'missing package'] as const,
+    [totals.deadProcessed ?? 0, 'dead letter in a file', 'dead letters in a file'] as const,
     [totals.unexpected, 'unexpected package'] as const,
     [totals.unreadable, 'unreadable line'] as const,
     [totals.torn, 'torn last line'] as const,
