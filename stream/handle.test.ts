@@ -95,7 +95,7 @@ test('what a handler throws, in whatever way, is the end of its package only', a
     if (message.package === 2) return Promise.reject(new Error('later'))
     if (message.package === 3) throw 'a text'
     if (message.package === 4) throw undefined
-    if (message.package === 5) throw new Poison('bad address', 'street 5')
+    if (message.package === 5) throw new Poison('no data', 'street 5')
     return undefined
   }
   const found = await outcomes(handler, [deliveries(1, 2, 3, 4, 5, 6)])

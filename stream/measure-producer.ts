@@ -2,6 +2,7 @@ import type { Subscription } from 'rxjs'
 import type { Events } from './events.ts'
 import type { StreamState } from './inspect.ts'
 import { createBackpressure, getMeter, observe, requests } from './metrics.ts'
+import { errorTypeOf } from './reasons.ts'
 import { ATTRIBUTE, METRIC } from './semconv.ts'
 
 /** Ms after which what was last seen of the stream is no longer shown. */
@@ -52,6 +53,7 @@ export function measureProducer(events: Events, load: () => ProducerLoad): Subsc
     }
   })
   subscription.add(observeGroups(groups))
+  subscription.add(observeFailures(groups))
   subscription.add(observeProducer(load, groups))
   return subscription
 }
@@ -59,12 +61,20 @@ export function measureProducer(events: Events, load: () => ProducerLoad): Subsc
 /** What was last seen of each group. */
 class Groups {
   private readonly seen = new Map<string, { state: StreamState; at: number }>()
+  /** Group -> how many dead letters for each reason that there has been: one that is gone is shown as 0. */
+  private readonly byReason = new Map<string, Map<string, number>>()
   /** Group and consumer -> its beat, and when it was first seen there, by performance.now(). */
   private beats = new Map<string, { beat: number; since: number }>()
 
   see(group: string, state: StreamState): void {
     const at = performance.now()
     this.seen.set(group, { state, at })
+    const letters = new Map([...this.letters(group).keys()].map(reason => [reason, 0]))
+    for (const [reason, count] of Object.entries(state.letters)) {
+      const type = errorTypeOf(reason)
+      letters.set(type, (letters.get(type) ?? 0) + count)
+    }
+    this.byReason.set(group, letters)
     const live = new Set<string>()
     for (const { id, beat, session } of state.consumers) {
       if (session !== 'live') continue
@@ -82,6 +92,11 @@ class Groups {
     return [...this.seen].flatMap(([group, { state, at }]) => (now - at < STALE ? [[group, state]] : []))
   }
 
+  /** The group's dead letters by reason. */
+  letters(group: string): ReadonlyMap<string, number> {
+    return this.byReason.get(group) ?? new Map()
+  }
+
   /** Seconds since a heartbeat was first seen; undefined for a consumer without a session. */
   beatAge(group: string, consumer: string): number | undefined {
     const beat = this.beats.get(`${group} ${consumer}`)
@@ -96,20 +111,18 @@ function observeGroups(groups: Groups): () => void {
   const length = gauge(METRIC.length, '{message}', 'Entries in the stream')
   const givenOut = gauge(METRIC.givenOut, '{message}', 'Last package number of this run')
   const done = gauge(METRIC.done, '{message}', 'Packages of this run whose line is committed')
-  const deadLetters = gauge(METRIC.deadLetters, '{message}', 'Entries in the dead letters')
   const lag = gauge(METRIC.lag, '{message}', 'Packages not yet delivered to the group')
   const pending = gauge(METRIC.pending, '{message}', 'Entries delivered and not settled')
   const oldest = gauge(METRIC.oldestPending, 's', 'Age of the oldest pending entry')
   const heartbeat = gauge(METRIC.heartbeat, 's', 'Since the last heartbeat')
   const unflushed = gauge(METRIC.unflushed, 'By', 'Output committed and not known to be on disk')
-  const all = [length, givenOut, done, deadLetters, lag, pending, oldest, heartbeat, unflushed]
+  const all = [length, givenOut, done, lag, pending, oldest, heartbeat, unflushed]
   return observe(meter, all, result => {
     const fresh = groups.fresh
     const [first] = fresh
     if (!first) return
     result.observe(length, first[1].length)
     result.observe(givenOut, first[1].sequence)
-    result.observe(deadLetters, first[1].deadLetters)
     result.observe(done, Math.min(...fresh.map(([, state]) => state.done)))
     for (const [group, state] of fresh) {
       const ofGroup = { [ATTRIBUTE.group]: group }
@@ -123,6 +136,49 @@ function observeGroups(groups: Groups): () => void {
         const age = groups.beatAge(group, id)
         if (age !== undefined) result.observe(heartbeat, age, ofConsumer)
       }
+    }
+  })
+}
+
+/** What waits for another attempt, and what became of messages that were given up. */
+function observeFailures(groups: Groups): () => void {
+  const meter = getMeter()
+  const unit = '{message}'
+  const waiting = meter.createObservableGauge(METRIC.waiting, {
+    unit,
+    description: 'Messages that wait for another attempt',
+  })
+  const overdue = meter.createObservableGauge(METRIC.overdue, {
+    unit: 's',
+    description: 'How late the first message is that waits for another attempt',
+  })
+  const deadLetters = meter.createObservableGauge(METRIC.deadLetters, {
+    unit,
+    description: 'Entries in the dead letters',
+  })
+  const letters = meter.createObservableGauge(METRIC.letters, {
+    unit,
+    description: 'Dead letters of the group',
+  })
+  const replays = meter.createObservableCounter(METRIC.replays, {
+    unit,
+    description: 'Dead letters of this run that were replayed',
+  })
+  const purged = meter.createObservableCounter(METRIC.purged, {
+    unit,
+    description: 'Dead letters of this run that were deleted for good',
+  })
+  return observe(meter, [waiting, overdue, deadLetters, letters, replays, purged], result => {
+    const fresh = groups.fresh
+    for (const [, state] of fresh.slice(0, 1)) result.observe(deadLetters, state.deadLetters)
+    for (const [group, state] of fresh) {
+      const ofGroup = { [ATTRIBUTE.group]: group }
+      result.observe(waiting, state.waiting, ofGroup)
+      result.observe(overdue, Math.max(0, -(state.nextDue ?? 0)) / 1000, ofGroup)
+      result.observe(replays, state.replayed, ofGroup)
+      result.observe(purged, state.purged, ofGroup)
+      for (const [reason, count] of groups.letters(group))
+        result.observe(letters, count, { ...ofGroup, [ATTRIBUTE.errorType]: reason })
     }
   })
 }
