@@ -9,8 +9,10 @@ interface Provider {
 /**
  * Has the last spans and metrics sent, if the SDK is there. Takes `deadline` ms at most, and never fails:
  * who measures must not hold up what is measured.
+ *
+ * @returns whether that was done before the deadline
  */
-export async function flushTelemetry(deadline: number): Promise<void> {
+export async function flushTelemetry(deadline: number): Promise<boolean> {
   const tracers = trace.getTracerProvider()
   const providers: Provider[] = [
     tracers instanceof ProxyTracerProvider ? (tracers.getDelegate() as Provider) : (tracers as Provider),
@@ -18,5 +20,7 @@ export async function flushTelemetry(deadline: number): Promise<void> {
   ]
   // The reason why it could not be sent is said by telemetry itself.
   const sent = Promise.allSettled(providers.map(async provider => provider.shutdown?.()))
-  await Promise.race([sent, sleep(deadline)])
+  const over = new AbortController()
+  const late = sleep(deadline, false, { signal: over.signal }).catch(() => true)
+  return Promise.race([sent.then(() => true), late]).finally(() => over.abort())
 }
