@@ -1,9 +1,15 @@
 import type { Subscription } from 'rxjs'
 import type { Events } from './events.ts'
-import type { StreamState } from './inspect.ts'
+import type { ConsumerState, StreamState } from './inspect.ts'
 import { createBackpressure, getMeter, observe, requests } from './metrics.ts'
 import { errorTypeOf } from './reasons.ts'
 import { ATTRIBUTE, METRIC } from './semconv.ts'
+
+/**
+ * Ms for which a consumer that has left is shown to have nothing. Whoever keeps what was last reported would show for a
+ * while what it last had; longer than the SDK's default of 60 s between two exports.
+ */
+const GONE = 90_000
 
 /** Ms after which what was last seen of the stream is no longer shown. */
 const STALE = 10_000
@@ -63,6 +69,8 @@ class Groups {
   private readonly seen = new Map<string, { state: StreamState; at: number }>()
   /** Group -> how many dead letters for each reason that there has been: one that is gone is shown as 0. */
   private readonly byReason = new Map<string, Map<string, number>>()
+  /** Group -> consumer -> when it was last there. */
+  private readonly consumers = new Map<string, Map<string, number>>()
   /** Group and consumer -> its beat, and when it was first seen there, by performance.now(). */
   private beats = new Map<string, { beat: number; since: number }>()
 
@@ -75,6 +83,10 @@ class Groups {
       letters.set(type, (letters.get(type) ?? 0) + count)
     }
     this.byReason.set(group, letters)
+    const consumers = this.consumers.get(group) ?? new Map<string, number>()
+    this.consumers.set(group, consumers)
+    for (const { id } of state.consumers.filter(isThere)) consumers.set(id, at)
+    for (const [id, last] of consumers) if (at - last > GONE) consumers.delete(id)
     const live = new Set<string>()
     for (const { id, beat, session } of state.consumers) {
       if (session !== 'live') continue
@@ -97,11 +109,22 @@ class Groups {
     return this.byReason.get(group) ?? new Map()
   }
 
+  /** Consumers that were there lately, and are not any more. */
+  gone(group: string, { consumers }: StreamState): string[] {
+    const there = new Set(consumers.filter(isThere).map(({ id }) => id))
+    return [...(this.consumers.get(group)?.keys() ?? [])].filter(id => !there.has(id))
+  }
+
   /** Seconds since a heartbeat was first seen; undefined for a consumer without a session. */
   beatAge(group: string, consumer: string): number | undefined {
     const beat = this.beats.get(`${group} ${consumer}`)
     return beat && (performance.now() - beat.since) / 1000
   }
+}
+
+/** Whether more is left of a consumer than its file. */
+function isThere({ session, pending, unflushed }: ConsumerState): boolean {
+  return session !== 'none' || pending > 0 || unflushed > 0
 }
 
 function observeGroups(groups: Groups): () => void {
@@ -128,13 +151,16 @@ function observeGroups(groups: Groups): () => void {
       const ofGroup = { [ATTRIBUTE.group]: group }
       result.observe(lag, state.lag, ofGroup)
       result.observe(oldest, (state.oldestPending ?? 0) / 1000, ofGroup)
-      for (const { id, session, pending: held, unflushed: bytes } of state.consumers) {
-        if (session === 'none' && held === 0 && bytes === 0) continue // its file is all that is left
+      for (const { id, pending: held, unflushed: bytes } of state.consumers.filter(isThere)) {
         const ofConsumer = { ...ofGroup, [ATTRIBUTE.consumer]: id }
         result.observe(pending, held, ofConsumer)
         result.observe(unflushed, bytes, ofConsumer)
         const age = groups.beatAge(group, id)
         if (age !== undefined) result.observe(heartbeat, age, ofConsumer)
+      }
+      for (const id of groups.gone(group, state)) {
+        result.observe(pending, 0, { ...ofGroup, [ATTRIBUTE.consumer]: id })
+        result.observe(unflushed, 0, { ...ofGroup, [ATTRIBUTE.consumer]: id })
       }
     }
   })

@@ -197,6 +197,35 @@ test('a retry that nobody returns is overdue; a reason that nobody knows is `_OT
   expect(JSON.stringify(letters)).not.toContain('somebody')
 })
 
+test('a consumer that left has nothing pending, instead of what it had when it was last seen', async () => {
+  const b = await bench(shared)
+  await b.fill(3)
+  const measured = measureProducer(b.events, () => ({ backpressure: false, pinnedBy: null }))
+  onTestFinished(() => measured.unsubscribe())
+  await b.redis.xgroup('CREATECONSUMER', b.keys.stream, b.keys.group, 'leaver')
+  await b.receive('leaver', 3)
+  const pending = async () => (await look(b)).metrics.get('conveyor.pending')
+  const attributes = { ...GROUP, consumer: 'leaver' }
+  expect(await pending()).toContainEqual({ attributes, value: 3 })
+  await b.redis.xgroup('DELCONSUMER', b.keys.stream, b.keys.group, 'leaver')
+  expect(await pending()).toContainEqual({ attributes, value: 0 })
+})
+
+test('a dead letter that an earlier run has left is not counted when it is purged', async () => {
+  const b = await bench(shared)
+  await b.fill(1)
+  const session = await b.open('a')
+  const [entry = ''] = await b.receive('a', 1)
+  const letter = { kind: 'dead', reason: 'rejected', detail: '' } as const
+  await settle(session, [{ entry, ...letter }])
+  const [[old = ''] = []] = await b.redis.xrange(b.keys.dead, '-', '+')
+  await b.redis.del(b.keys.stream, b.keys.head)
+  await b.fill(1)
+  expect(await purgeDeadLetter(b.redis, b.keys, old)).toBe(true)
+  const { purged, letters } = await inspect(b.redis, b.keys)
+  expect({ purged, letters }).toEqual({ purged: 0, letters: {} })
+})
+
 test('totals of a run begin anew with the next', async () => {
   const b = await bench(shared)
   const measured = measureProducer(b.events, () => ({ backpressure: false, pinnedBy: null }))
