@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
+import { until } from '../service-process.ts'
 import { panelQueries, provisionedDatasources, usedDatasources } from './dashboards.ts'
 import { type DocumentedMetric, documented, seriesOf } from './documented.ts'
 import { runWithFaults, SETTINGS } from './fault-run.ts'
@@ -110,12 +111,17 @@ describe.skipIf(!inject('binaries'))('a run with faults, as it is seen', () => {
       ['poll number_stream', 'send number_stream'],
       ['settle number_stream', 'process number_stream'],
     ])('%s links to %s', async (operation, target) => {
-      const batch = await jaeger().when({ service: CONSUMER, operation }, trace =>
-        trace.find(span => span.name === operation && span.links.length > 0),
-      )
-      const [link] = batch.links
-      const linked = (await jaeger().trace(link?.trace ?? '')).find(({ id }) => id === link?.id)
-      expect(linked?.name).toBe(target)
+      // A span that is linked to may still be on its way, or have been dropped by the producer whose queue is small.
+      const linked = async () => {
+        const batches = (await jaeger().traces({ service: CONSUMER, operation })).flat()
+        for (const { links } of batches.filter(({ name }) => name === operation)) {
+          const [link] = links
+          const trace = link ? await jaeger().trace(link.trace) : []
+          if (trace.some(({ id, name }) => id === link?.id && name === target)) return true
+        }
+        return undefined
+      }
+      expect(await until(linked, `${operation} with a link to ${target}`, 60_000)).toBe(true)
     })
 
     test('one that failed is a trace from its first failure to its line, the replay included', async () => {
