@@ -10,7 +10,7 @@ interface Provider {
  * Has the last spans and metrics sent, if the SDK is there. Takes `deadline` ms at most, and never fails:
  * who measures must not hold up what is measured.
  *
- * @returns whether that was done before the deadline
+ * @returns whether all was sent
  */
 export async function flushTelemetry(deadline: number): Promise<boolean> {
   const tracers = trace.getTracerProvider()
@@ -18,9 +18,10 @@ export async function flushTelemetry(deadline: number): Promise<boolean> {
     tracers instanceof ProxyTracerProvider ? (tracers.getDelegate() as Provider) : (tracers as Provider),
     metrics.getMeterProvider() as Provider,
   ]
-  // The reason why it could not be sent is said by telemetry itself.
+  // What could not be sent before was said by telemetry itself.
   const sent = Promise.allSettled(providers.map(async provider => provider.shutdown?.()))
   const over = new AbortController()
   const late = sleep(deadline, false, { signal: over.signal }).catch(() => true)
-  return Promise.race([sent.then(() => true), late]).finally(() => over.abort())
+  const all = sent.then(results => results.every(({ status }) => status === 'fulfilled'))
+  return Promise.race([all, late]).finally(() => over.abort())
 }
