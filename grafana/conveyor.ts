@@ -9,6 +9,7 @@ import {
   fixed,
   heatmap,
   limit,
+  line,
   PER_SECOND,
   series,
   sideBySide,
@@ -18,9 +19,20 @@ import {
   steps,
   words,
 } from './panels.ts'
-import { heat, last, now, nowAll, over, percentiles, perSecond, shareOf, total } from './queries.ts'
+import {
+  GROUP,
+  heat,
+  last,
+  now,
+  nowAll,
+  nowMost,
+  over,
+  percentiles,
+  perSecond,
+  shareOf,
+  total,
+} from './queries.ts'
 
-const GROUP = 'messaging_consumer_group_name'
 const processed = perSecond('messages_processed_total', 'consumer')
 const processedTotal = total('messages_processed_total', 'consumer')
 
@@ -41,7 +53,7 @@ const overview: Row = {
     coloured(
       stat(
         'Given out, done',
-        'Of this run, as Redis has it: the last package number, and the packages whose line is committed. What is between them is on its way, or among the dead letters.',
+        'Of this run, as Redis has it: the last package number, and the packages whose line is committed. What is between them is on its way, waits for another attempt, or was given up.',
         COUNT,
         [last(now('conveyor_packages_given_out'), 'given out'), last(now('conveyor_packages_done'), 'done')],
       ),
@@ -93,14 +105,40 @@ const throughput: Row = {
       over(perSecond('messages_produced_total'), 'produced'),
       over(perSecond('messages_processed_total'), 'processed'),
     ])
+      .span(8)
       .overrideByName('produced', fixed('blue'))
       .overrideByName('processed', fixed('green')),
     series('Lag and pending', 'What waits in the stream, and what the consumers have in hand.', COUNT, [
       over(now('conveyor_lag'), 'lag'),
       over(nowAll('conveyor_pending', GROUP, 'consumer'), 'pending'),
     ])
+      .span(8)
       .overrideByName('lag', fixed('orange'))
       .overrideByName('pending', fixed('purple')),
+    stacked(
+      series(
+        'Given out and not done',
+        'Where the packages of this run are whose line is not committed. The line is what is given out less what is done: the areas reach it, but for what is just returning to the stream.',
+        COUNT,
+        [
+          over(nowMost('conveyor_purged_total'), 'purged'),
+          over(nowMost('conveyor_dead_letters_by_reason', 'error_type'), 'dead letters'),
+          over(now('conveyor_retry_waiting'), 'waiting'),
+          over(nowMost('conveyor_pending', 'consumer'), 'pending'),
+          over(now('conveyor_lag'), 'lag'),
+          over(
+            `${now('conveyor_packages_given_out')} - ${now('conveyor_packages_done')}`,
+            'given out and not done',
+          ),
+        ],
+      ).span(8),
+    )
+      .overrideByName('purged', fixed('text'))
+      .overrideByName('dead letters', fixed('red'))
+      .overrideByName('waiting', fixed('yellow'))
+      .overrideByName('pending', fixed('purple'))
+      .overrideByName('lag', fixed('orange'))
+      .overrideByName('given out and not done', line('blue')),
   ],
 }
 
@@ -205,6 +243,59 @@ const stream: Row = {
   ],
 }
 
+const failedAttempts = perSecond('messaging_process_duration_seconds_count{error_type!=""}')
+const attempts = perSecond('messaging_process_duration_seconds_count')
+
+const retries: Row = {
+  title: 'Retries and dead letters',
+  panels: [
+    stacked(
+      series('Retries', 'Failed attempts after which there is another, by reason.', PER_SECOND, [
+        over(perSecond('conveyor_retries_total', 'error_type'), '{{error_type}}'),
+      ]).span(8),
+    ),
+    limit(
+      series(
+        'Failed attempts',
+        'Their part of all attempts. Past the line, there is an alert.',
+        'percentunit',
+        [over(`(${failedAttempts} or vector(0)) / (${attempts} > 0)`, 'failed')],
+      )
+        .span(8)
+        .overrideByName('failed', fixed('red')),
+      0.25,
+    ),
+    series('Waiting for another attempt', 'Packages that left the stream until they are due.', COUNT, [
+      over(now('conveyor_retry_waiting', GROUP), '{{messaging_consumer_group_name}}'),
+    ]).span(8),
+    limit(
+      series(
+        'Overdue',
+        'How late the first package is that waits for another attempt. Past the line, no consumer returns it.',
+        's',
+        [over(now('conveyor_retry_overdue_seconds', GROUP), '{{messaging_consumer_group_name}}')],
+      ).span(8),
+      30,
+    ),
+    stacked(
+      series('Dead letters by reason', 'What is in the dead letters, of this run.', COUNT, [
+        over(
+          `sum by (error_type) (${now('conveyor_dead_letters_by_reason', GROUP, 'error_type')})`,
+          '{{error_type}}',
+        ),
+      ]).span(8),
+    ).decimals(0),
+    steps(
+      series('Replayed and purged', 'Dead letters returned to the stream or deleted, in this run.', COUNT, [
+        over(nowAll('conveyor_replays_total', GROUP), 'replayed'),
+        over(nowAll('conveyor_purged_total', GROUP), 'purged'),
+      ])
+        .span(8)
+        .overrideByName('purged', fixed('text')),
+    ),
+  ],
+}
+
 const faults: Row = {
   title: 'Faults and backpressure',
   panels: [
@@ -212,13 +303,14 @@ const faults: Row = {
       coloured(
         stat(
           'Faults survived',
-          'In this time range. Claimed: taken over from a silent peer. Redelivered: delivered before. Fenced: an outcome refused, because a peer had taken over. Restarts: lost connections and sessions. Dead: gone to the dead letters.',
+          'In this time range. Claimed: taken over from a silent peer. Redelivered: delivered before. Fenced: an outcome refused, because a peer had taken over. Restarts: lost connections and sessions. Retried: attempts that failed and were made again. Dead: gone to the dead letters, one that was replayed perhaps again.',
           COUNT,
           [
             last(total('conveyor_claims_total'), 'claimed'),
             last(total('conveyor_redeliveries_total'), 'redelivered'),
             last(total('conveyor_fenced_total'), 'fenced'),
             last(total('conveyor_restarts_total'), 'restarts'),
+            last(total('conveyor_retries_total'), 'retried'),
             last(total('conveyor_dead_total'), 'dead'),
           ],
         ),
@@ -237,7 +329,7 @@ const faults: Row = {
       ]).span(8),
     ),
     steps(
-      series('Dead letters by reason', 'Entries that went to the dead letters, counted up.', COUNT, [
+      series('Deaths by reason', 'Entries that went to the dead letters, counted up.', COUNT, [
         over(total('conveyor_dead_total', 'error_type'), '{{error_type}}'),
       ]).span(8),
     ),
@@ -274,5 +366,5 @@ export const conveyor = (): Dashboard =>
     uid: 'conveyor',
     title: 'Conveyor: pipeline',
     description: 'What goes in, what comes out, and what is between.',
-    rows: [overview, throughput, consumers, latency, stream, faults, output],
+    rows: [overview, throughput, consumers, latency, stream, retries, faults, output],
   })

@@ -143,6 +143,14 @@ export const fixed = (color: string): DynamicConfigValue[] => [
   { id: 'color', value: { mode: FieldColorModeId.Fixed, fixedColor: color } },
 ]
 
+/** For an override among {@link stacked} areas: a line that stands by itself. */
+export const line = (color: string): DynamicConfigValue[] => [
+  ...fixed(color),
+  { id: 'custom.stacking', value: { mode: StackingMode.None, group: 'A' } },
+  { id: 'custom.fillOpacity', value: 0 },
+  { id: 'custom.lineWidth', value: 2 },
+]
+
 /** A stat of one part of a row for each name. */
 export const sideBySide = (panel: Stat): Stat => panel.orientation(VizOrientation.Vertical)
 

@@ -2,6 +2,9 @@ import { DataqueryBuilder, PromQueryFormat } from '@grafana/grafana-foundation-s
 
 export const PROMETHEUS = { type: 'prometheus', uid: 'prometheus' }
 
+/** The label that names a consumer group. */
+export const GROUP = 'messaging_consumer_group_name'
+
 const grouped = (labels: string[]) => (labels.length > 0 ? ` by (${labels.join(', ')})` : '')
 
 /**
@@ -15,6 +18,11 @@ export function now(metric: string, ...labels: string[]): string {
 /** The same, added up over the labels. */
 export function nowAll(metric: string, ...labels: string[]): string {
   return `sum (${now(metric, ...labels)})`
+}
+
+/** A gauge now, added up over the labels within each group: of the group where that is most. */
+export function nowMost(metric: string, ...labels: string[]): string {
+  return `max (sum by (${GROUP}) (${now(metric, GROUP, ...labels)}))`
 }
 
 /** A counter's growth in a second, over all processes. */

@@ -10,7 +10,7 @@ import {
 } from '@opentelemetry/api'
 import type { Outcome } from './handle.ts'
 import type { Keys } from './keys.ts'
-import { type Message, Poison } from './message.ts'
+import { Poison } from './message.ts'
 import type { Delivery } from './read.ts'
 import { ATTRIBUTE, OUTPUT_SPAN } from './semconv.ts'
 import { fail, getTracer, isSampled, type Kind, kept, record, spansOf } from './tracing.ts'
@@ -74,13 +74,14 @@ export class EntrySpans {
   }
 
   /** Begins the span of an entry that is given to its handler, if it has one. */
-  begin({ entry, message, origin }: Delivery): Span | undefined {
+  begin(delivery: Delivery): Span | undefined {
+    const { entry, message, origin } = delivery
     if (message instanceof Poison) return undefined
     const claimed = this.claimed.size > 0 ? this.claimed.get(entry) : undefined
     const { deliveries, attempt, replays } = message
     const again = deliveries > 1 || attempt > 1 || replays > 0 || claimed !== undefined
     if (!again && (!origin || !isSampled(trace.getSpanContext(origin)))) return undefined
-    const attributes = this.attributesOf(entry, message)
+    const attributes = this.attributesOf(delivery)
     if (claimed) {
       attributes[ATTRIBUTE.claimedFrom] = claimed.from
       this.claimed.delete(entry)
@@ -97,19 +98,19 @@ export class EntrySpans {
    * Records an attempt that failed and had no span, because nobody had thought of tracing the package. Returns the
    * context in which the rest of its story belongs.
    */
-  failed({ entry, message, origin }: Delivery, reason: string, started: number): Context {
-    const parent = origin ?? ROOT_CONTEXT
-    const attributes = this.attributesOf(entry, message)
+  failed(delivery: Delivery, reason: string, started: number): Context {
+    const parent = delivery.origin ?? ROOT_CONTEXT
+    const attributes = this.attributesOf(delivery)
     const { name } = this.processing
     const span = record({ name, kind: SpanKind.CONSUMER, attributes, parent, started, error: reason })
     return trace.setSpanContext(parent, span)
   }
 
-  private attributesOf(entry: string, message: Message | Poison): Attributes {
+  private attributesOf({ entry, message, past }: Delivery): Attributes {
     const attributes: Attributes = { ...this.processing.attributes, [ATTRIBUTE.entry]: entry }
     if (message.package !== undefined) attributes[ATTRIBUTE.package] = message.package
-    if (message instanceof Poison) return attributes
-    const { deliveries, attempt, replays } = message
+    const { attempt = 1, replays = 0 } = past ?? {}
+    const deliveries = message instanceof Poison ? 1 : message.deliveries
     if (deliveries > 1) attributes[ATTRIBUTE.deliveries] = deliveries
     if (attempt > 1) attributes[ATTRIBUTE.attempt] = attempt
     if (replays > 0) attributes[ATTRIBUTE.replays] = replays

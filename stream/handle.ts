@@ -5,8 +5,10 @@ import { addFailure, HandlerTimeout, isReject, isRetryLater, retryDelay, stackOf
 import { type Message, type Past, Poison } from './message.ts'
 import type { Durations } from './metrics.ts'
 import type { Delivery } from './read.ts'
+import type { Reason } from './reasons.ts'
 import { ATTRIBUTE } from './semconv.ts'
 import { DEFAULTS } from './settings.ts'
+import { isSampled } from './tracing.ts'
 
 export interface HandlerContext {
   /** The consumer's id. */
@@ -60,7 +62,7 @@ export type Outcome = {
 )
 
 interface Failed {
-  /** One of a few fixed texts. */
+  /** A {@link Reason}. */
   readonly reason: string
   /** For people. */
   readonly detail: string
@@ -152,7 +154,7 @@ function settle(
     options.duration?.record((performance.now() - started) / 1000, failed)
     if (!span) return failed ? traced(outcome, delivery, started, options) : outcome
     endSpan(span, outcome)
-    return { ...outcome, trace: within as Context }
+    return inTrace(outcome, within as Context, origin)
   }
   try {
     const result = call(handler, message, within, options)
@@ -170,8 +172,13 @@ function settle(
 /** What went wrong is traced also when nobody had thought of tracing the package. */
 function traced(outcome: Outcome, delivery: Delivery, started: number, { spans }: HandleOptions): Outcome {
   if (!isFailed(outcome) || !spans) return delivery.origin ? { ...outcome, trace: delivery.origin } : outcome
-  const within = spans.failed(delivery, outcome.reason, started)
-  return { ...outcome, trace: within, begun: true }
+  return inTrace(outcome, spans.failed(delivery, outcome.reason, started), delivery.origin)
+}
+
+/** A failure that nobody had thought of tracing begins the trace of all that follows; others keep their producer's. */
+function inTrace(outcome: Outcome, within: Context, origin: Context | undefined): Outcome {
+  const begun = isFailed(outcome) && !isSampled(origin && trace.getSpanContext(origin))
+  return begun ? { ...outcome, trace: within, begun } : { ...outcome, trace: within }
 }
 
 function isFailed(outcome: Outcome): outcome is Extract<Outcome, Failed> {
@@ -274,7 +281,7 @@ function failed(delivery: Delivery, message: Message, error: unknown, options: H
   const detail = textOf(error)
   const stack = stackOf(error)
   if (isReject(error)) return dead(delivery, message, 'rejected', textOf(error.message), options, stack)
-  const reason = error instanceof HandlerTimeout ? 'handler timeout' : 'handler failed'
+  const reason: Reason = error instanceof HandlerTimeout ? 'handler timeout' : 'handler failed'
   const { entry, package: number, attempt } = message
   if (attempt >= maxAttempts) return dead(delivery, message, reason, detail, options, stack)
   const delay = isRetryLater(error) ? error.ms : retryDelay(attempt, first, most)
@@ -287,7 +294,7 @@ function failed(delivery: Delivery, message: Message, error: unknown, options: H
 function dead(
   { received }: Delivery,
   { entry, package: number, id, attempt, replays, failures }: Message,
-  reason: string,
+  reason: Reason,
   detail: string,
   { consumer }: HandleOptions,
   stack = '',

@@ -9,6 +9,7 @@ import {
   seconds,
   secondsOfPackages,
 } from './metrics.ts'
+import { errorTypeOf, RETRIED } from './reasons.ts'
 import { ATTRIBUTE, METRIC } from './semconv.ts'
 
 /** Counts a consumer's events in metrics, until it is unsubscribed. */
@@ -25,6 +26,8 @@ export function measureConsumer(events: Events, consumer: string): Subscription 
   const claims = counter(METRIC.claims, '{message}', 'Entries taken over from peers')
   const fenced = counter(METRIC.fenced, '{message}', 'Outcomes refused: a peer had taken over')
   const dead = counter(METRIC.dead, '{message}', 'Entries that went to the dead letters')
+  const retries = counter(METRIC.retries, '{attempt}', 'Failed attempts after which there is another')
+  const returned = counter(METRIC.returned, '{message}', 'Messages returned to the stream for a retry')
   const output = counter(METRIC.output, 'By', 'Output written to disk')
   const restarts = counter(METRIC.restarts, '{restart}', 'Sessions or connections lost')
   const request = requests(meter)
@@ -33,7 +36,8 @@ export function measureConsumer(events: Events, consumer: string): Subscription 
   const settle = { [ATTRIBUTE.operation]: 'settle' }
   // What counts faults is there from the start: a first fault is an increase only from a zero.
   processed.add(0, mine)
-  for (const zero of [redeliveries, claims, fenced, restarts]) zero.add(0)
+  for (const zero of [redeliveries, claims, fenced, restarts, returned]) zero.add(0)
+  for (const reason of RETRIED) retries.add(0, of(reason))
   return events.subscribe(event => {
     switch (event.type) {
       case 'committed':
@@ -45,13 +49,19 @@ export function measureConsumer(events: Events, consumer: string): Subscription 
         break
       case 'claimed':
         claims.add(event.count)
-        if (event.lost > 0) dead.add(event.lost, { [ATTRIBUTE.errorType]: 'payload missing' })
+        if (event.lost > 0) dead.add(event.lost, of('payload missing'))
         break
       case 'fenced':
         fenced.add(event.count)
         break
       case 'dead':
-        dead.add(1, { [ATTRIBUTE.errorType]: event.reason })
+        dead.add(1, of(event.reason))
+        break
+      case 'retried':
+        retries.add(1, of(event.reason))
+        break
+      case 'returned':
+        returned.add(event.count)
         break
       case 'flushed':
         output.add(event.bytes, { [ATTRIBUTE.consumer]: event.consumer })
@@ -63,6 +73,8 @@ export function measureConsumer(events: Events, consumer: string): Subscription 
     }
   })
 }
+
+const of = (reason: string) => ({ [ATTRIBUTE.errorType]: errorTypeOf(reason) })
 
 /** Why a consumer does not read just now. */
 export interface Load {

@@ -1,8 +1,15 @@
 import type { Subscription } from 'rxjs'
 import type { Events } from './events.ts'
-import type { StreamState } from './inspect.ts'
+import type { ConsumerState, StreamState } from './inspect.ts'
 import { createBackpressure, getMeter, observe, requests } from './metrics.ts'
+import { errorTypeOf } from './reasons.ts'
 import { ATTRIBUTE, METRIC } from './semconv.ts'
+
+/**
+ * Ms for which a consumer that has left is shown to have nothing. Whoever keeps what was last reported would show for a
+ * while what it last had; longer than the SDK's default of 60 s between two exports.
+ */
+const GONE = 90_000
 
 /** Ms after which what was last seen of the stream is no longer shown. */
 const STALE = 10_000
@@ -52,6 +59,7 @@ export function measureProducer(events: Events, load: () => ProducerLoad): Subsc
     }
   })
   subscription.add(observeGroups(groups))
+  subscription.add(observeFailures(groups))
   subscription.add(observeProducer(load, groups))
   return subscription
 }
@@ -59,12 +67,26 @@ export function measureProducer(events: Events, load: () => ProducerLoad): Subsc
 /** What was last seen of each group. */
 class Groups {
   private readonly seen = new Map<string, { state: StreamState; at: number }>()
+  /** Group -> how many dead letters for each reason that there has been: one that is gone is shown as 0. */
+  private readonly byReason = new Map<string, Map<string, number>>()
+  /** Group -> consumer -> when it was last there. */
+  private readonly consumers = new Map<string, Map<string, number>>()
   /** Group and consumer -> its beat, and when it was first seen there, by performance.now(). */
   private beats = new Map<string, { beat: number; since: number }>()
 
   see(group: string, state: StreamState): void {
     const at = performance.now()
     this.seen.set(group, { state, at })
+    const letters = new Map([...this.letters(group).keys()].map(reason => [reason, 0]))
+    for (const [reason, count] of Object.entries(state.letters)) {
+      const type = errorTypeOf(reason)
+      letters.set(type, (letters.get(type) ?? 0) + count)
+    }
+    this.byReason.set(group, letters)
+    const consumers = this.consumers.get(group) ?? new Map<string, number>()
+    this.consumers.set(group, consumers)
+    for (const { id } of state.consumers.filter(isThere)) consumers.set(id, at)
+    for (const [id, last] of consumers) if (at - last > GONE) consumers.delete(id)
     const live = new Set<string>()
     for (const { id, beat, session } of state.consumers) {
       if (session !== 'live') continue
@@ -82,11 +104,27 @@ class Groups {
     return [...this.seen].flatMap(([group, { state, at }]) => (now - at < STALE ? [[group, state]] : []))
   }
 
+  /** The group's dead letters by reason. */
+  letters(group: string): ReadonlyMap<string, number> {
+    return this.byReason.get(group) ?? new Map()
+  }
+
+  /** Consumers that were there lately, and are not any more. */
+  gone(group: string, { consumers }: StreamState): string[] {
+    const there = new Set(consumers.filter(isThere).map(({ id }) => id))
+    return [...(this.consumers.get(group)?.keys() ?? [])].filter(id => !there.has(id))
+  }
+
   /** Seconds since a heartbeat was first seen; undefined for a consumer without a session. */
   beatAge(group: string, consumer: string): number | undefined {
     const beat = this.beats.get(`${group} ${consumer}`)
     return beat && (performance.now() - beat.since) / 1000
   }
+}
+
+/** Whether more is left of a consumer than its file. */
+function isThere({ session, pending, unflushed }: ConsumerState): boolean {
+  return session !== 'none' || pending > 0 || unflushed > 0
 }
 
 function observeGroups(groups: Groups): () => void {
@@ -96,33 +134,77 @@ function observeGroups(groups: Groups): () => void {
   const length = gauge(METRIC.length, '{message}', 'Entries in the stream')
   const givenOut = gauge(METRIC.givenOut, '{message}', 'Last package number of this run')
   const done = gauge(METRIC.done, '{message}', 'Packages of this run whose line is committed')
-  const deadLetters = gauge(METRIC.deadLetters, '{message}', 'Entries in the dead letters')
   const lag = gauge(METRIC.lag, '{message}', 'Packages not yet delivered to the group')
   const pending = gauge(METRIC.pending, '{message}', 'Entries delivered and not settled')
   const oldest = gauge(METRIC.oldestPending, 's', 'Age of the oldest pending entry')
   const heartbeat = gauge(METRIC.heartbeat, 's', 'Since the last heartbeat')
   const unflushed = gauge(METRIC.unflushed, 'By', 'Output committed and not known to be on disk')
-  const all = [length, givenOut, done, deadLetters, lag, pending, oldest, heartbeat, unflushed]
+  const all = [length, givenOut, done, lag, pending, oldest, heartbeat, unflushed]
   return observe(meter, all, result => {
     const fresh = groups.fresh
     const [first] = fresh
     if (!first) return
     result.observe(length, first[1].length)
     result.observe(givenOut, first[1].sequence)
-    result.observe(deadLetters, first[1].deadLetters)
     result.observe(done, Math.min(...fresh.map(([, state]) => state.done)))
     for (const [group, state] of fresh) {
       const ofGroup = { [ATTRIBUTE.group]: group }
       result.observe(lag, state.lag, ofGroup)
       result.observe(oldest, (state.oldestPending ?? 0) / 1000, ofGroup)
-      for (const { id, session, pending: held, unflushed: bytes } of state.consumers) {
-        if (session === 'none' && held === 0 && bytes === 0) continue // its file is all that is left
+      for (const { id, pending: held, unflushed: bytes } of state.consumers.filter(isThere)) {
         const ofConsumer = { ...ofGroup, [ATTRIBUTE.consumer]: id }
         result.observe(pending, held, ofConsumer)
         result.observe(unflushed, bytes, ofConsumer)
         const age = groups.beatAge(group, id)
         if (age !== undefined) result.observe(heartbeat, age, ofConsumer)
       }
+      for (const id of groups.gone(group, state)) {
+        result.observe(pending, 0, { ...ofGroup, [ATTRIBUTE.consumer]: id })
+        result.observe(unflushed, 0, { ...ofGroup, [ATTRIBUTE.consumer]: id })
+      }
+    }
+  })
+}
+
+/** What waits for another attempt, and what became of messages that were given up. */
+function observeFailures(groups: Groups): () => void {
+  const meter = getMeter()
+  const unit = '{message}'
+  const waiting = meter.createObservableGauge(METRIC.waiting, {
+    unit,
+    description: 'Messages that wait for another attempt',
+  })
+  const overdue = meter.createObservableGauge(METRIC.overdue, {
+    unit: 's',
+    description: 'How late the first message is that waits for another attempt',
+  })
+  const deadLetters = meter.createObservableGauge(METRIC.deadLetters, {
+    unit,
+    description: 'Entries in the dead letters',
+  })
+  const letters = meter.createObservableGauge(METRIC.letters, {
+    unit,
+    description: 'Dead letters of the group',
+  })
+  const replays = meter.createObservableCounter(METRIC.replays, {
+    unit,
+    description: 'Dead letters of this run that were replayed',
+  })
+  const purged = meter.createObservableCounter(METRIC.purged, {
+    unit,
+    description: 'Dead letters of this run that were deleted for good',
+  })
+  return observe(meter, [waiting, overdue, deadLetters, letters, replays, purged], result => {
+    const fresh = groups.fresh
+    for (const [, state] of fresh.slice(0, 1)) result.observe(deadLetters, state.deadLetters)
+    for (const [group, state] of fresh) {
+      const ofGroup = { [ATTRIBUTE.group]: group }
+      result.observe(waiting, state.waiting, ofGroup)
+      result.observe(overdue, Math.max(0, -(state.nextDue ?? 0)) / 1000, ofGroup)
+      result.observe(replays, state.replayed, ofGroup)
+      result.observe(purged, state.purged, ofGroup)
+      for (const [reason, count] of groups.letters(group))
+        result.observe(letters, count, { ...ofGroup, [ATTRIBUTE.errorType]: reason })
     }
   })
 }

@@ -1,5 +1,6 @@
 import type { Template } from './append.ts'
 import type { Failure } from './failure.ts'
+import type { Reason } from './reasons.ts'
 
 /** What happened to a message before the entry that carries it now was appended. */
 export interface Past {
@@ -55,12 +56,12 @@ export function packages(
   }
 }
 
-/** An entry that no handler can be given. `reason` is one of a few fixed texts, `detail` is for people. */
+/** An entry that no handler can be given. `detail` is for people. */
 export class Poison extends Error {
   /** Its number, when that much can be read. */
   readonly package: number | undefined
   constructor(
-    readonly reason: string,
+    readonly reason: Reason,
     readonly detail: string,
     number?: number,
   ) {

@@ -100,7 +100,7 @@ export const METRIC = {
   givenOut: 'conveyor.packages.given_out',
   done: 'conveyor.packages.done',
   deadLetters: 'conveyor.dead_letters',
-  letters: 'conveyor.dead_letters.by_reason',
+  letters: 'conveyor.dead_letters_by_reason',
   replays: 'conveyor.replays',
   purged: 'conveyor.purged',
   waiting: 'conveyor.retry.waiting',

@@ -2,6 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { consumerSettings } from '../consumer/config.ts'
 import { producerSettings } from '../producer/config.ts'
+import { REASONS } from '../stream/reasons.ts'
 import { ATTRIBUTE, METRIC } from '../stream/semconv.ts'
 import { telemetrySettings } from '../telemetry/config.ts'
 
@@ -41,8 +42,9 @@ test('every folder that README.md names is there, and every link of the docs lea
   }
 })
 
-test('docs/telemetry.md names every metric, attribute and setting', async () => {
+test('docs/telemetry.md names every metric, attribute, reason and setting', async () => {
   const text = await read('docs/telemetry.md')
+  for (const reason of REASONS) expect(text, reason).toContain(`| \`${reason}\` |`)
   const metrics = Object.values(METRIC).map(name => name.replaceAll('.', '_'))
   const attributes = Object.values(ATTRIBUTE).map(name => name.replace('operation.type', 'operation.name'))
   for (const name of [...metrics, ...attributes, ...Object.keys(telemetrySettings.shape)])

@@ -4,8 +4,11 @@ import { lastValueFrom, of, Subject, type Subscription } from 'rxjs'
 import { expect, onTestFinished, test } from 'vitest'
 import { append } from '../stream/append.ts'
 import { consume } from '../stream/consume.ts'
+import { replayDeadLetter } from '../stream/dead-letters.ts'
+import { Reject } from '../stream/failure.ts'
 import type { Handler } from '../stream/handle.ts'
 import { packages } from '../stream/message.ts'
+import type { Settings } from '../stream/settings.ts'
 import { trim } from '../stream/trim.ts'
 import { KeepingSampler, RateLimitedSampler } from '../telemetry/sampler.ts'
 import { type Bench, bench, done, settle, until, useRedis } from './redis.ts'
@@ -23,8 +26,13 @@ async function produce(b: Bench, count: number, sampled: number): Promise<void> 
   await lastValueFrom(of([packages(count)]).pipe(append({ url, keys, groups, events })))
 }
 
-function start(b: Bench, handler: Handler = () => {}, consumer = 'a'): Subscription {
-  const running = consume({ ...b.options(consumer), handler }).subscribe({ error: () => {} })
+function start(
+  b: Bench,
+  handler: Handler = () => {},
+  consumer = 'a',
+  settings: Partial<Settings> = {},
+): Subscription {
+  const running = consume({ ...b.options(consumer, settings), handler }).subscribe({ error: () => {} })
   onTestFinished(() => running.unsubscribe())
   return running
 }
@@ -133,19 +141,149 @@ test('a dead letter is traced whatever the rate, and said so within its trace', 
     if (event.type === 'dead') traces.push(trace.getActiveSpan()?.spanContext().traceId)
   })
   start(b, ({ package: number }) => {
-    if (number === 2) throw new Error('secret')
+    if (number === 2) throw new Reject('secret')
   })
   const [committed] = await seen.ended('commit', 1)
   expect(committed?.attributes).toMatchObject({
     'conveyor.package': 2,
     'conveyor.outcome': 'dead',
-    'error.type': 'handler failed',
+    'error.type': 'rejected',
   })
   expect(committed?.status.code).toBe(2)
   expect(traces).toEqual([committed?.spanContext().traceId])
   expect(
     JSON.stringify(seen.spans.map(({ attributes, events, status }) => [attributes, events, status])),
   ).not.toContain('secret')
+})
+
+/** At once. */
+const AGAIN = { retryDelay: 0, retryMaxDelay: 0, maxAttempts: 3 }
+
+const traceOf = (span: ReadableSpan | undefined) => span?.spanContext().traceId
+const valuesOf = (spans: ReadableSpan[], attribute: string) =>
+  spans.map(({ attributes }) => attributes[attribute])
+
+async function replayFirst(b: Bench): Promise<void> {
+  const [[letter = ''] = []] = await b.redis.xrange(b.keys.dead, '-', '+', 'COUNT', 1)
+  await replayDeadLetter(b.redis, b.keys, letter)
+}
+
+test('a package that fails is one trace from its first failure on, until it was replayed and is done', async () => {
+  const b = await bench(shared)
+  await produce(b, 1, 0)
+  let mended = false
+  const fail: Handler = () => {
+    if (!mended) throw new Error('secret')
+  }
+  start(b, fail, 'a', AGAIN)
+  await until(() => b.of('dead').length === 1, 'it is dead')
+  mended = true
+  await replayFirst(b)
+  const [written] = await seen.ended('write', 1)
+  const processed = seen.named('process')
+  const committed = seen.named('commit')
+  const [replayed] = seen.named('replay')
+  const all = [...processed, ...committed, replayed, written]
+  expect(all.map(traceOf)).toEqual(all.map(() => traceOf(processed[0])))
+
+  const [begun] = processed.map(idOf)
+  expect(processed.map(parentOf)).toEqual([undefined, begun, begun, begun])
+  expect(parentOf(replayed)).toBe(begun)
+  expect(committed.map(parentOf)).toEqual(processed.map(idOf))
+  expect(parentOf(written)).toBe(idOf(processed[3]))
+
+  const failures = ['handler failed', 'handler failed', 'handler failed', undefined]
+  for (const spans of [processed, committed]) {
+    expect(valuesOf(spans, 'error.type')).toEqual(failures)
+    expect(spans.map(({ status }) => status.code)).toEqual([2, 2, 2, 0])
+  }
+  expect(valuesOf(processed, 'conveyor.attempt')).toEqual([undefined, 2, 3, undefined])
+  expect(valuesOf(processed, 'conveyor.replays')).toEqual([undefined, undefined, undefined, 1])
+  expect(valuesOf(committed, 'conveyor.outcome')).toEqual(['retry', 'retry', 'dead', 'done'])
+  expect(valuesOf(committed, 'conveyor.retry.delay')).toEqual([0, 0, undefined, undefined])
+  expect(valuesOf(processed, 'conveyor.package')).toEqual([1, 1, 1, 1])
+  expect(replayed?.attributes).toMatchObject({
+    'messaging.operation.name': 'replay',
+    'messaging.consumer.group.name': 'workers',
+    'messaging.message.id': processed[3]?.attributes['messaging.message.id'],
+    'conveyor.package': 1,
+    'conveyor.replays': 1,
+  })
+  expect(JSON.stringify(seen.spans.map(({ attributes, events }) => [attributes, events]))).not.toContain(
+    'secret',
+  )
+})
+
+test('a package that is sampled keeps its trace: each attempt, and the replay, is a child of its being sent', async () => {
+  const b = await bench(shared)
+  await produce(b, 1, 1)
+  let mended = false
+  const fail: Handler = (_, { attempt }) => {
+    if (!mended && attempt < 3) throw new Error('not yet')
+    if (!mended) throw new Reject('never')
+  }
+  start(b, fail, 'a', AGAIN)
+  await until(() => b.of('dead').length === 1, 'it is dead')
+  mended = true
+  await replayFirst(b)
+  await seen.ended('write', 1)
+  const [sent] = seen.named('send')
+  const children = [...seen.named('process'), ...seen.named('replay')]
+  expect(children).toHaveLength(5)
+  expect(children.map(parentOf)).toEqual(children.map(() => idOf(sent)))
+  expect(valuesOf(seen.named('process'), 'conveyor.attempt')).toEqual([undefined, 2, 3, undefined])
+  expect(seen.named('commit').map(traceOf)).toEqual(Array(4).fill(traceOf(sent)))
+})
+
+test('a package whose consumer died begins its trace when it is handled again, and keeps it', async () => {
+  const b = await bench(shared)
+  await produce(b, 1, 0)
+  const dead = await b.open('dead')
+  await b.receive('dead', 1)
+  start(
+    b,
+    (_, { attempt }) => {
+      if (attempt < 3) throw new Error('not yet')
+    },
+    'a',
+    AGAIN,
+  )
+  await seen.ended('write', 1)
+  dead.dispose()
+  const processed = seen.named('process')
+  expect(valuesOf(processed, 'conveyor.deliveries')).toEqual([2, undefined, undefined])
+  expect(valuesOf(processed, 'conveyor.claimed_from')).toEqual(['dead', undefined, undefined])
+  expect(processed.map(parentOf)).toEqual([undefined, idOf(processed[0]), idOf(processed[0])])
+  expect(new Set(seen.named('commit').map(traceOf))).toEqual(new Set([traceOf(processed[0])]))
+})
+
+test('what no handler can be given keeps its trace, and says how often it was tried', async () => {
+  const b = await bench(shared)
+  await produce(b, 1, 0)
+  const sender = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  const returned = JSON.stringify({ group: 'workers', id: '1-1', attempt: 2, replays: 1, failures: [] })
+  await b.redis.xadd(
+    b.keys.stream,
+    '*',
+    'greeting',
+    'hello',
+    'conveyor',
+    returned,
+    'sequence',
+    1,
+    'traceparent',
+    sender,
+  )
+  start(b)
+  const [processed] = await seen.ended('process', 1)
+  await until(() => b.of('dead').length === 1, 'it is dead')
+  expect(parentOf(processed)).toBe('b7ad6b7169203331')
+  expect(processed?.attributes).toMatchObject({
+    'error.type': 'no data',
+    'conveyor.attempt': 2,
+    'conveyor.replays': 1,
+  })
+  expect(await b.dead()).toMatchObject([{ reason: 'no data', traceparent: sender }])
 })
 
 test('a claimed package is processed in its own trace, which says from whom; the claim is linked', async () => {

@@ -1,13 +1,23 @@
+import { deepStrictEqual } from 'node:assert'
+import { fileURLToPath } from 'node:url'
+import { Lane } from '@conveyor/stream'
 import { failAt, type Step } from '../faults.ts'
+import type { Pipeline } from '../pipeline.ts'
+import { ServiceProcess } from '../service-process.ts'
 import { QUICK_DEATH } from '../start-pipeline.ts'
 import { TELEMETRY, type Watched } from './start-stack.ts'
 
-/** Everything is traced, and a silent consumer is soon dead but does not notice it by itself. */
+/**
+ * Everything is traced, and a silent consumer is soon dead but does not notice it by itself. What becomes of a package
+ * is what its payload says.
+ */
 export const SETTINGS = {
   ...QUICK_DEATH,
   COMMAND_TIMEOUT_MS: '120000',
   TRACES_PER_SECOND: '1000000',
   TRIM_INTERVAL_MS: '500',
+  HANDLER: 'demo',
+  RETRY_DELAY_MS: '100',
 }
 
 /** A fault in a process that also loads the SDK. */
@@ -19,8 +29,8 @@ function failing(step: Step, nth: number, action: 'SIGSTOP' | 'SIGKILL'): NodeJS
 /**
  * A run in which everything happens that there are metrics and spans for: c1 is stopped between handling packages
  * and committing them, c2 takes them over, c1 goes on and is refused; c3 dies before it has written what it has
- * committed; an entry is no package; a producer has more spans than fit in its queue. A producer and two consumers
- * go on when it returns.
+ * committed; an entry is no package; packages fail, and of those that are given up one is replayed and one is purged;
+ * a producer has more spans than fit in its queue. A producer and a consumer go on when it returns, besides c1.
  */
 export async function runWithFaults({ pipeline, stack }: Watched): Promise<void> {
   const { client, keys } = pipeline
@@ -42,7 +52,15 @@ export async function runWithFaults({ pipeline, stack }: Watched): Promise<void>
   await stopped.logged('outcomes refused')
   await killed.ended()
   await client.xadd(keys.stream, '*', 'greeting', 'hello')
-  await pipeline.when(({ deadLetters }) => deadLetters > 0, 'a dead letter')
+  await appendFailing(pipeline)
+  await pipeline.when(({ letters }) => letters['handler failed'] === 1, 'one has failed too often')
+  await pipeline.when(({ letters }) => letters.rejected === 1, 'one is rejected')
+  await pipeline.when(({ waiting }) => waiting === 0, 'none waits for another attempt')
+  await stack.prometheus.when(
+    'sum(conveyor_dead_letters_by_reason{error_type=~"handler failed|rejected"}) == 2',
+  )
+  await settleLetters(pipeline, stack.env)
+  await pipeline.when(({ dead, deadLetters }) => dead === 3 && deadLetters === 1, 'two letters are settled')
 
   const talkative = pipeline.producer(0, {
     RATE: '200',
@@ -56,4 +74,26 @@ export async function runWithFaults({ pipeline, stack }: Watched): Promise<void>
   await stack.prometheus.when(
     'rate(traces_span_metrics_calls_total{span_name="process number_stream"}[30s]) > 0',
   )
+}
+
+/** Packages for the demonstration's handler: one fails twice, one always, and one is rejected. */
+async function appendFailing({ redis, keys }: Pipeline): Promise<void> {
+  const lane = new Lane({ url: redis.url, keys, groups: [keys.group] })
+  const before = (type: string) => `{"timestamp_producer":1753553379,"payload":{"type":"${type}","package":`
+  const templates = ['retry', 'fail', 'unknown'].map(type => ({
+    count: 1,
+    before: before(type),
+    after: '}}',
+  }))
+  await lane.append(templates)
+  lane.close()
+}
+
+async function settleLetters({ redis, keys, dir }: Pipeline, env: NodeJS.ProcessEnv): Promise<void> {
+  const script = fileURLToPath(new URL('settle-letters.mjs', import.meta.url))
+  const options = { env: { ...process.env, ...env }, cwd: dir }
+  const operator = new ServiceProcess('operator', script, [redis.url, keys.stream, keys.group], options)
+  const exit = await operator.ended()
+  deepStrictEqual(exit, { code: 0, signal: null }, operator.lastWords())
+  deepStrictEqual(operator.output, '', 'it says nothing')
 }

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
+import { until } from '../service-process.ts'
 import { panelQueries, provisionedDatasources, usedDatasources } from './dashboards.ts'
 import { type DocumentedMetric, documented, seriesOf } from './documented.ts'
 import { runWithFaults, SETTINGS } from './fault-run.ts'
@@ -11,6 +12,7 @@ const queries = await panelQueries()
 const alerts = await alertExpressions()
 const PRODUCER = 'conveyor-producer'
 const CONSUMER = 'conveyor-consumer'
+const CLI = 'conveyor-cli'
 
 describe.skipIf(!inject('binaries'))('a run with faults, as it is seen', () => {
   const watched = useWatchedPipeline(SETTINGS)
@@ -50,6 +52,20 @@ describe.skipIf(!inject('binaries'))('a run with faults, as it is seen', () => {
     test('each process is an instance of its own', async () => {
       const ids = await prometheus().query('count by (instance) (messages_processed_total)')
       expect(ids.length).toBeGreaterThanOrEqual(3)
+    })
+
+    test('every package is in one place: done, waiting, given up, pending or not delivered', async () => {
+      const places = [
+        'conveyor_packages_done',
+        'conveyor_dead_letters_by_reason{error_type!="no data"}', // that one was no package
+        'conveyor_purged_total',
+        'conveyor_retry_waiting',
+        'conveyor_pending',
+        'conveyor_lag',
+      ]
+      const known = places.map(metric => `sum by (instance) (${metric})`)
+      const balance = ['sum by (instance) (conveyor_packages_given_out)', ...known].join(' - ')
+      await prometheus().when(balance, samples => samples.some(({ value }) => value === 0))
     })
 
     test('all parts are scraped', async () => {
@@ -95,12 +111,43 @@ describe.skipIf(!inject('binaries'))('a run with faults, as it is seen', () => {
       ['poll number_stream', 'send number_stream'],
       ['settle number_stream', 'process number_stream'],
     ])('%s links to %s', async (operation, target) => {
-      const batch = await jaeger().when({ service: CONSUMER, operation }, trace =>
-        trace.find(span => span.name === operation && span.links.length > 0),
+      // A span that is linked to may still be on its way, or have been dropped by the producer whose queue is small.
+      const linked = async () => {
+        const batches = (await jaeger().traces({ service: CONSUMER, operation })).flat()
+        for (const { links } of batches.filter(({ name }) => name === operation)) {
+          const [link] = links
+          const trace = link ? await jaeger().trace(link.trace) : []
+          if (trace.some(({ id, name }) => id === link?.id && name === target)) return true
+        }
+        return undefined
+      }
+      expect(await until(linked, `${operation} with a link to ${target}`, 60_000)).toBe(true)
+    })
+
+    test('one that failed is a trace from its first failure to its line, the replay included', async () => {
+      const query = { service: CLI, operation: 'replay number_stream' }
+      const trace = await jaeger().when(query, spans =>
+        spans.some(({ name }) => name === 'write output') ? spans : undefined,
       )
-      const [link] = batch.links
-      const linked = (await jaeger().trace(link?.trace ?? '')).find(({ id }) => id === link?.id)
-      expect(linked?.name).toBe(target)
+      const ofKind = (operation: string) => trace.filter(({ name }) => name.startsWith(`${operation} `))
+      const count = (spans: Span[], attribute: string, value: unknown) =>
+        spans.filter(({ attributes }) => attributes[attribute] === value).length
+      const processed = ofKind('process')
+      expect(processed).toHaveLength(6)
+      expect(count(processed, 'error.type', 'handler failed')).toBe(5)
+      expect(processed.filter(({ parent }) => parent === undefined)).toHaveLength(1)
+      for (const attempt of [2, 3, 4, 5]) expect(count(processed, 'conveyor.attempt', attempt)).toBe(1)
+      expect(count(processed, 'conveyor.replays', 1)).toBe(1)
+      const committed = ofKind('commit')
+      for (const [outcome, times] of [
+        ['retry', 4],
+        ['dead', 1],
+        ['done', 1],
+      ] as const)
+        expect(count(committed, 'conveyor.outcome', outcome), outcome).toBe(times)
+      for (const { attributes } of committed)
+        if (attributes['conveyor.outcome'] === 'retry')
+          expect(attributes['conveyor.retry.delay']).toBeGreaterThan(0)
     })
 
     test('one that was taken over shows both consumers, and who was refused', async () => {
@@ -108,7 +155,9 @@ describe.skipIf(!inject('binaries'))('a run with faults, as it is seen', () => {
       const client = (span: Span) => span.attributes['messaging.client.id']
       const trace = await jaeger().when(query, spans => {
         const handled = new Set(spans.filter(({ name }) => name.startsWith('process ')).map(client))
-        return handled.size === 2 ? spans : undefined
+        // What c1 was given while it stood still is handled too, but its session is over before it is committed.
+        const late = spans.some(({ attributes }) => attributes['conveyor.fenced'] === true)
+        return handled.size === 2 && late ? spans : undefined
       })
       const commits = trace.filter(({ name }) => name.startsWith('commit '))
       const refused = commits.filter(span => span.attributes['conveyor.fenced'] === true)
@@ -161,6 +210,22 @@ describe.skipIf(!inject('binaries'))('a run with faults, as it is seen', () => {
     expect(ids.length).toBeGreaterThan(0)
     const trace = await jaeger().trace(ids.at(-1) ?? '')
     expect(trace.map(({ name }) => name)).toContain('process number_stream')
+  })
+
+  test.each([
+    ['handler failed', 1],
+    ['rejected', 1],
+  ])('dead letters because "%s" were counted, and are gone', async (reason, deaths) => {
+    const ofReason = `{error_type="${reason}"}`
+    await prometheus().when(`sum(conveyor_dead_total${ofReason}) == ${deaths}`)
+    await prometheus().when(`max(conveyor_dead_letters_by_reason${ofReason}) == 0`)
+  })
+
+  test('retries, returns, replays and purges are counted', async () => {
+    await prometheus().when('sum(conveyor_retries_total{error_type="handler failed"}) == 6')
+    await prometheus().when('sum(conveyor_returned_total) == 6')
+    await prometheus().when('max(conveyor_replays_total) == 1')
+    await prometheus().when('max(conveyor_purged_total) == 1')
   })
 
   test.each(['OutcomesFenced', 'DeadLetters', 'SpansDropped'])('the alert %s fires', async alert => {
