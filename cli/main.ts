@@ -1,6 +1,7 @@
 import { ConfigError, EXIT } from '@conveyor/service'
 import { ConnectionLost } from '@conveyor/stream'
 import { Command, Option } from 'commander'
+import { dlqCommand } from './dlq-command.ts'
 import { messageCommand } from './message-command.ts'
 import { outputDir, rateOption, redisUrl, wholeNumber } from './options.ts'
 
@@ -49,7 +50,7 @@ program
     process.exitCode = await runValidate({ outputDir, ...options }, process)
   })
 
-for (const command of [messageCommand()]) program.addCommand(inherit(command))
+for (const command of [messageCommand(), dlqCommand()]) program.addCommand(inherit(command))
 
 /** Commands of other files behave as those of this one do. */
 function inherit(command: Command): Command {

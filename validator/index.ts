@@ -11,6 +11,6 @@ export type {
   UnreadableLine,
 } from './report.ts'
 export { type Out, type RunValidateOptions, runValidate } from './run-validate.ts'
-export { printable } from './printable.ts'
+export { asciiJson, printable } from './printable.ts'
 export { type ValidateOptions, validate } from './validate.ts'
 export { exitCode } from './verdict.ts'
