@@ -25,13 +25,14 @@ export async function confirmed(
   { input, output }: Terminal = terminal,
 ): Promise<boolean> {
   const asking = createInterface({ input, output })
-  const closed = new Promise<string>(resolve => asking.once('close', () => resolve('')))
+  const closed = new Promise<undefined>(resolve => asking.once('close', () => resolve(undefined)))
   const close = () => asking.close()
   asking.once('SIGINT', close)
   stop.addEventListener('abort', close, { once: true })
   try {
     const answer = await Promise.race([asking.question(`${question} [y/N] `), closed])
-    return /^y(es)?$/i.test(answer.trim())
+    if (answer === undefined) output.write('\n')
+    return /^y(es)?$/i.test(answer?.trim() ?? '')
   } finally {
     stop.removeEventListener('abort', close)
     close()

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { ConfigError, EXIT } from '@conveyor/service'
 import { type DeadLetter, deadLetter, type Keys, NotReplayable, replayDeadLetter } from '@conveyor/stream'
 import type { Redis } from 'ioredis'
@@ -19,14 +19,23 @@ export interface EditOptions {
 
 type Payload = Readonly<Record<string, unknown>>
 
-/** What to do, so far as it can be known before Redis is asked. Throws `ConfigError`. */
-export function payloadSource({ payload, file }: EditOptions): (letter: DeadLetter) => Payload | undefined {
+interface Edited {
+  readonly payload: Payload
+  /** The file that a person wrote it into. */
+  readonly draft?: string
+}
+
+/** Gives the new payload of a letter; undefined when it is left as it was. Throws `ConfigError`. */
+export type PayloadSource = (letter: DeadLetter) => Edited | undefined
+
+/** Where the payload comes from; what can be wrong with it is found before Redis is asked. Throws `ConfigError`. */
+export function payloadSource({ payload, file }: EditOptions): PayloadSource {
   if (payload !== undefined && file !== undefined)
     throw new ConfigError('--payload and --file: one is allowed')
   const text = payload ?? (file === undefined ? undefined : read(file))
   if (text !== undefined) {
     const given = parsed(text, file === undefined ? '--payload' : `--file ${file}`)
-    return () => given
+    return () => ({ payload: given })
   }
   if (!isTerminal()) throw new ConfigError('there is no terminal to edit in: say --payload or --file')
   return fromEditor
@@ -37,20 +46,23 @@ export async function editLetter(
   redis: Redis,
   keys: Keys,
   id: string,
-  source: (letter: DeadLetter) => Payload | undefined,
+  source: PayloadSource,
 ): Promise<number> {
   const letter = await deadLetter(redis, keys, id)
   const why = letter ? obstacle(letter, keys, undefined) : unknown(id)
   if (!letter || why !== undefined) return refuse(why ?? '')
-  const payload = source(letter)
-  if (!payload) return refuse('the payload is as it was: nothing was changed')
-  demandPackage(letter, payload)
+  const edited = source(letter)
+  if (!edited) return refuse('the payload is as it was: nothing was changed')
+  const { payload, draft } = edited
   try {
+    demandPackage(letter, payload)
     const entry = await replayDeadLetter(redis, keys, id, payload)
     if (entry === undefined) return refuse(unknown(id))
+    if (draft) rmSync(dirname(draft), { recursive: true, force: true })
     await say(`replayed dead letter ${id} with the new payload, as entry ${entry}`)
     return EXIT.ok
   } catch (error) {
+    if (draft) await note(`your text is kept: --file ${draft}`)
     if (error instanceof NotReplayable) return refuse(error.message)
     throw error
   }
@@ -89,20 +101,21 @@ function parsed(text: string, from: string): Payload {
   return value as Payload
 }
 
-/** Has a person change the payload; undefined when it is left as it was. What is no JSON is kept for another try. */
-function fromEditor(letter: DeadLetter): Payload | undefined {
+/** Has a person change the payload. What is no JSON is kept for another try. */
+function fromEditor(letter: DeadLetter): Edited | undefined {
   const before = payloadOf(letter)
   const dir = mkdtempSync(join(tmpdir(), 'conveyor-edit-'))
-  const file = join(dir, `${letter.id}.json`)
-  writeFileSync(file, before, { mode: 0o600 })
+  const draft = join(dir, `${letter.id}.json`)
+  writeFileSync(draft, before, { mode: 0o600 })
   const editor = process.env.VISUAL || process.env.EDITOR || 'vi'
   // By a shell, because the variable may hold options, as in `code --wait`.
-  const { status } = spawnSync('sh', ['-c', `${editor} "$1"`, 'sh', file], { stdio: 'inherit' })
-  if (status !== 0) throw new ConfigError(`the editor ${oneLine(editor)} failed; nothing was changed`)
-  const after = readFileSync(file, 'utf8')
-  const payload = after === before ? undefined : parsed(after, `your text is kept, --file ${file}`)
+  const { status } = spawnSync('sh', ['-c', `${editor} "$1"`, 'sh', draft], { stdio: 'inherit' })
+  const after = readFileSync(draft, 'utf8')
+  if (status === 0 && after !== before)
+    return { payload: parsed(after, `your text is kept, --file ${draft}`), draft }
   rmSync(dir, { recursive: true, force: true })
-  return payload
+  if (status !== 0) throw new ConfigError(`the editor ${oneLine(editor)} failed; nothing was changed`)
+  return undefined
 }
 
 function payloadOf({ package: number, fields }: DeadLetter): string {
