@@ -7,7 +7,7 @@ import { type Judge, type Plan, planAll, planSome, type Refused } from './dlq-pl
 import { interruptible, pace } from './interrupt.ts'
 import type { LetterFilter } from './letter-filter.ts'
 import { histogram, letters, nothingFound, oneLine } from './letter-text.ts'
-import { note, Progress, print, say } from './print.ts'
+import { note, Progress, print, say } from './say.ts'
 
 /** What replay and purge have in common: letters are chosen, counted, confirmed, and then acted on one by one. */
 export interface ActOptions extends LetterFilter {

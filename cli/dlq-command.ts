@@ -1,4 +1,4 @@
-import { ConfigError, EXIT } from '@conveyor/service'
+import { ConfigError } from '@conveyor/service'
 import type { Keys } from '@conveyor/stream'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Redis } from 'ioredis'
@@ -11,7 +11,6 @@ import { rateOption, type Target, wholeNumber, withRedis, withTarget } from './o
 export function dlqCommand(): Command {
   const dlq = new Command('dlq')
     .description('look at dead letters: messages that could not be handled; replay or purge them')
-    .exitOverride(error => process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage))
     .addHelpText(
       'after',
       examples(

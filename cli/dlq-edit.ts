@@ -9,7 +9,7 @@ import { isTerminal } from './confirm.ts'
 import { obstacle } from './dlq-plan.ts'
 import { unknown } from './dlq-show.ts'
 import { oneLine } from './letter-text.ts'
-import { note, say } from './print.ts'
+import { note, say } from './say.ts'
 
 export interface EditOptions {
   readonly payload?: string

@@ -5,7 +5,7 @@ import type { Redis } from 'ioredis'
 import pc from 'picocolors'
 import { filtered, type LetterFilter, redisNow } from './letter-filter.ts'
 import { age, isQuarantined, letterDocument, letters, nothingFound, oneLine } from './letter-text.ts'
-import { note, Progress, print, say } from './print.ts'
+import { note, Progress, print, say } from './say.ts'
 
 export interface ListOptions extends LetterFilter {
   readonly limit: number

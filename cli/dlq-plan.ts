@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 import { unknown } from './dlq-show.ts'
 import { filtered, type LetterFilter } from './letter-filter.ts'
 import { count, letters, oneLine } from './letter-text.ts'
-import type { Progress } from './print.ts'
+import type { Progress } from './say.ts'
 
 /** Why a letter that was found is left alone. */
 export type Verdict = { readonly quarantined: true } | { readonly impossible: string } | undefined

@@ -5,7 +5,7 @@ import type { Redis } from 'ioredis'
 import pc from 'picocolors'
 import { redisNow } from './letter-filter.ts'
 import { age, isQuarantined, letterDocument, lines, oneLine } from './letter-text.ts'
-import { note, say } from './print.ts'
+import { note, say } from './say.ts'
 
 export interface ShowOptions {
   readonly jaegerUrl: string
@@ -51,9 +51,11 @@ export function described(
   { now, maxReplays, traceUrl }: { now: number; maxReplays: number; traceUrl: string | undefined },
 ): string[] {
   const { id, at, reason, detail, failures, fields, stack } = letter
+  const { produced, payload } = contentOf(fields.data)
   const facts: [name: string, text: string | undefined][] = [
     ['reason', reason],
     ['detail', detail],
+    ['produced', produced],
     ['died', `${time(at)}, ${age(now - at)} ago`],
     ['package', letter.package?.toString()],
     ['group', letter.group],
@@ -70,12 +72,12 @@ export function described(
   const known = facts.flatMap(([name, text]) =>
     text ? [`  ${pc.dim(name.padEnd(9))} ${oneLine(text)}`] : [],
   )
-  const others = Object.entries(fields).filter(([name]) => name !== 'data')
+  const others = Object.entries(fields).filter(([name]) => name !== 'data' && name !== 'traceparent')
   return [
     pc.bold(`Dead letter ${id}`),
     ...known,
     ...section('Failed attempts', failures.filter(isObject).map(attemptOf)),
-    ...section('Payload', payloadOf(fields.data)),
+    ...section('Payload', shown(payload)),
     ...section(
       'Other fields',
       others.map(([name, value]) => `${oneLine(name)}: ${oneLine(value)}`),
@@ -101,20 +103,25 @@ function attemptOf({ attempt, at, consumer, reason, detail }: Failure): string {
   return oneLine(`${attempt}  ${time(at)}  ${consumer}  ${reason}: ${detail}`)
 }
 
-/** JSON with line breaks, everything else as it is. */
-function payloadOf(data: string | undefined): string[] {
-  if (data === undefined) return []
-  const all = pretty(data)
-  const shown = lines(all.slice(0, SHOWN))
-  return all.length > SHOWN ? [...shown, `… ${all.length - SHOWN} more characters: --json shows them`] : shown
+/** The payload with line breaks, and when it was produced; data that holds no payload is shown as it is. */
+function contentOf(data = ''): { produced?: string; payload: string } {
+  try {
+    const { timestamp_producer: timestamp, payload } = JSON.parse(data)
+    const text = JSON.stringify(payload, null, 2)
+    const known = typeof timestamp === 'number' && { produced: time(timestamp * 1000) }
+    if (text !== undefined) return { ...known, payload: text }
+  } catch {
+    // Unreadable, or nested deeper than it can be written.
+  }
+  return { payload: data }
 }
 
-function pretty(data: string): string {
-  try {
-    return JSON.stringify(JSON.parse(data), null, 2)
-  } catch {
-    return data // unreadable, or nested deeper than it can be written
-  }
+function shown(text: string): string[] {
+  if (text === '') return []
+  const first = lines(text.slice(0, SHOWN))
+  return text.length > SHOWN
+    ? [...first, `… ${text.length - SHOWN} more characters: --json shows them`]
+    : first
 }
 
 function times(count: number): string {

@@ -17,7 +17,7 @@ import { interruptible, pace, pause } from './interrupt.ts'
 import { compareIds, filtered, type LetterFilter, redisNow } from './letter-filter.ts'
 import { letters, oneLine } from './letter-text.ts'
 import type { Target } from './options.ts'
-import { note, say } from './print.ts'
+import { note, say } from './say.ts'
 
 export interface WatchOptions extends LetterFilter {
   /** Seconds between two rounds. */

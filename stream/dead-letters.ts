@@ -228,13 +228,9 @@ export async function purgeDeadLetter(redis: Redis, keys: Keys, id: string): Pro
   const letter = await deadLetter(redis, keys, id)
   if (!letter) return false
   const own = keysOf(keys.stream, letter.group)
-  const { reason, epoch, package: number = '' } = letter
-  const purged = await purgeScript.run(
-    redis,
-    [keys.dead, own.counts, own.history, keys.head],
-    [id, reason, number, epoch],
-  )
-  return purged === 1
+  const { reason, package: number = '', epoch } = letter
+  const names = [keys.dead, keys.head, own.counts, own.history]
+  return (await purgeScript.run(redis, names, [id, reason, number, epoch])) === 1
 }
 
 /** A letter, and how many strings its header has, after which the entry's own fields begin. */

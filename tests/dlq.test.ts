@@ -129,7 +129,7 @@ test('show: everything about one letter', async () => {
   expect(stdout).toContain(
     `Dead letter ${id}\n  reason    handler failed\n  detail    Error: no such thing\n`,
   )
-  expect(stdout).toContain('"text": "hello"')
+  expect(stdout).toContain('Payload\n  {\n    "package": 1,\n    "text": "hello"\n  }\n')
   expect(stdout).toContain('Stack\n  Error: no such thing\n      at line 1')
   expect(stdout).toMatch(/Failed attempts\n {2}1 \S+ \S+ UTC c1 handler failed: Error: no such thing/)
   expect(stdout).not.toContain('jaeger')
@@ -221,10 +221,8 @@ test('without a terminal, --yes is demanded, and it must be clear what is meant'
     expect(stderr.trim().split('\n'), stderr).toHaveLength(1)
   }
   const { code, stderr } = await dlq(b, ['list', '--resaon', 'x'])
-  expect({ code, stderr }).toEqual({
-    code: 2,
-    stderr: "error: unknown option '--resaon'\n(Did you mean --reason?)\n",
-  })
+  expect(code).toBe(2)
+  expect(stderr).toMatch(/unknown option '--resaon'\s+\(Did you mean --reason\?\)/)
   expect(await letterIds(b)).toEqual([id])
   expect((await dlq(b, ['list'], 'redis://127.0.0.1:1')).code).toBe(3)
 })

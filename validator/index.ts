@@ -1,6 +1,7 @@
 export { CannotAnalyse, type CannotAnalyseReason } from './cannot-analyse.ts'
 export { type FormatOptions, formatReport } from './format-report.ts'
 export type { UnreadableKind } from './line-kind.ts'
+export { asciiJson, printable } from './printable.ts'
 export type {
   ConsumerSummary,
   DuplicatePackage,
@@ -11,6 +12,5 @@ export type {
   UnreadableLine,
 } from './report.ts'
 export { type Out, type RunValidateOptions, runValidate } from './run-validate.ts'
-export { asciiJson, printable } from './printable.ts'
 export { type ValidateOptions, validate } from './validate.ts'
 export { exitCode } from './verdict.ts'
