@@ -2,6 +2,7 @@ import { MOST_SEED } from '@conveyor/producer/mix'
 import { ConfigError, EXIT } from '@conveyor/service'
 import { ConnectionLost, inspect } from '@conveyor/stream'
 import { Command, Option } from 'commander'
+import { dlqCommand } from './dlq-command.ts'
 import { messageCommand } from './message-command.ts'
 import {
   handlerOption,
@@ -82,7 +83,7 @@ program
     process.exitCode = await runValidate({ outputDir, dead, ...options }, process)
   })
 
-for (const command of [messageCommand()]) program.addCommand(inherit(command))
+for (const command of [messageCommand(), dlqCommand()]) program.addCommand(inherit(command))
 
 /** Commands of other files behave as those of this one do. */
 function inherit(command: Command): Command {

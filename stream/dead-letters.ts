@@ -47,7 +47,7 @@ export interface DeadLetter {
 export class NotReplayable extends Error {
   constructor(
     readonly letter: string,
-    reason: string,
+    readonly reason: string,
   ) {
     super(`dead letter ${letter}: ${reason}`)
     this.name = 'NotReplayable'
@@ -56,28 +56,50 @@ export class NotReplayable extends Error {
 
 type Entry = [id: string, fields: string[]]
 
-/** Letters read at once. */
+/** Letters read at once, first and at most, and how many characters that should be: a letter can be a megabyte. */
+const FIRST_PAGE = 50
 const PAGE = 500
+const PAGE_SIZE = 4 * 1024 * 1024
 
-/**
- * Reads the dead letters of a stream, all groups, oldest first; those that come while it reads are among them.
- *
- * @param after id after which to begin; default at the oldest
- * @param before id at which to end, itself not included; default none
- */
+/** Which letters to read, by their ids. */
+export interface LetterRange {
+  /** Id after which to begin; default at the oldest. */
+  readonly after?: string
+  /** Id at which to end, itself not included; default none. */
+  readonly before?: string
+  /** Id of the last one to be read, used unless `before` is given; default none. */
+  readonly through?: string
+}
+
+/** Reads the dead letters of a stream, all groups, oldest first; those that come while it reads are among them. */
 export async function* deadLetters(
   redis: Redis,
   keys: Keys,
-  { after, before }: { after?: string; before?: string } = {},
+  { after, before, through = '+' }: LetterRange = {},
 ): AsyncGenerator<DeadLetter> {
-  const end = before === undefined ? '+' : `(${before}`
-  for (let start = after === undefined ? '-' : `(${after}`; ; ) {
-    const page = (await answer(redis.xrange(keys.dead, start, end, 'COUNT', PAGE))) as Entry[]
+  const end = before === undefined ? through : `(${before}`
+  let start = after === undefined ? '-' : `(${after}`
+  for (let count = FIRST_PAGE; ; ) {
+    const page = (await answer(redis.xrange(keys.dead, start, end, 'COUNT', count))) as Entry[]
     for (const [id, fields] of page) yield parse(keys, id, fields).letter
     const last = page.at(-1)
-    if (!last || page.length < PAGE) return
+    if (!last || page.length < count) return
     start = `(${last[0]}`
+    count = Math.max(1, Math.min(PAGE, 2 * count, Math.floor((PAGE_SIZE * page.length) / sizeOf(page))))
   }
+}
+
+function sizeOf(page: Entry[]): number {
+  return page.reduce((sum, [, fields]) => fields.reduce((size, { length }) => size + length, sum), 1)
+}
+
+/**
+ * Id of the newest letter, all groups; undefined when there is none. Who replays letters reads through this one: those
+ * that die again meanwhile come after it.
+ */
+export async function newestDeadLetter(redis: Redis, keys: Keys): Promise<string | undefined> {
+  const [entry] = (await answer(redis.xrevrange(keys.dead, '+', '-', 'COUNT', 1))) as Entry[]
+  return entry?.[0]
 }
 
 /** One letter; undefined when there is none of that id. */
@@ -89,6 +111,25 @@ export async function deadLetter(redis: Redis, keys: Keys, id: string): Promise<
 async function find(redis: Redis, keys: Keys, id: string) {
   const [entry] = (await answer(redis.xrange(keys.dead, id, id))) as Entry[]
   return entry && parse(keys, ...entry)
+}
+
+/**
+ * Why a letter cannot be replayed as it is; undefined when it can.
+ *
+ * @param epoch name of the stream's present life
+ */
+export function whyNotReplayable(
+  { fields, epoch: own }: Pick<DeadLetter, 'fields' | 'epoch'>,
+  epoch: string | undefined,
+): string | undefined {
+  if (Object.keys(fields).length === 0) return NO_PAYLOAD
+  return own === epoch ? undefined : earlierRun(own)
+}
+
+const NO_PAYLOAD = 'its payload is missing, there is nothing to replay'
+
+function earlierRun(epoch: string): string {
+  return `it belongs to the earlier run ${epoch || 'of unknown name'}`
 }
 
 const replayScript = new Script<string>('replay')
@@ -133,12 +174,9 @@ export async function replayDeadLetter(
     recordReplay(own, letter, entry, started)
     return entry
   } catch (error) {
-    if (error instanceof RedisError && error.code === 'EPOCH') {
-      throw new NotReplayable(id, `it belongs to the earlier run ${letter.epoch || 'of unknown name'}`)
-    }
-    if (error instanceof RedisError && error.code === 'EMPTY') {
-      throw new NotReplayable(id, 'its payload is missing, there is nothing to replay')
-    }
+    const code = error instanceof RedisError ? error.code : ''
+    if (code === 'EMPTY') throw new NotReplayable(id, NO_PAYLOAD)
+    if (code === 'EPOCH') throw new NotReplayable(id, earlierRun(letter.epoch))
     throw refusal(error)
   }
 }

@@ -7,9 +7,12 @@ export {
   type DeadLetter,
   deadLetter,
   deadLetters,
+  type LetterRange,
   NotReplayable,
+  newestDeadLetter,
   purgeDeadLetter,
   replayDeadLetter,
+  whyNotReplayable,
 } from './dead-letters.ts'
 export type { Events, StreamEvent } from './events.ts'
 export { type Failure, HandlerTimeout, Reject, RetryLater } from './failure.ts'

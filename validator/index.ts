@@ -1,7 +1,7 @@
 export { CannotAnalyse, type CannotAnalyseReason } from './cannot-analyse.ts'
 export { type FormatOptions, formatReport } from './format-report.ts'
 export type { UnreadableKind } from './line-kind.ts'
-export { printable } from './printable.ts'
+export { asciiJson, printable } from './printable.ts'
 export type {
   ConsumerSummary,
   DeadPackages,

@@ -28,9 +28,9 @@ export function shownLine(bytes: Uint8Array, length: number = bytes.length): str
   return length > SHOWN_BYTES ? `${text}…` : text
 }
 
-/** JSON in ASCII only: the same value, with no byte in it that a terminal could act on. */
-export function asciiJson(value: unknown): string {
-  return JSON.stringify(value, null, 2).replace(
+/** JSON in ASCII only: the same value, with no byte in it that a terminal could act on. `indent` 0: on one line. */
+export function asciiJson(value: unknown, indent = 2): string {
+  return JSON.stringify(value, null, indent).replace(
     /[\u007f-\uffff]/g,
     unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )

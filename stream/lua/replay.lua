@@ -7,14 +7,12 @@
 -- ARGV  1 id of the letter  2 its epoch  3 its reason  4 the field `conveyor`  5 data to replace its own, or ''
 --       6 package or ''  7 how many strings of the letter come before the entry's own
 -- Reply the new entry's id; '' when there is no such letter
--- Errors EPOCH       the letter is of an earlier life of the stream
+-- Errors EMPTY       the letter carries no message
+--        EPOCH       the letter is of an earlier life of the stream
 --        STREAMGONE  the stream was deleted while its head stands
---        EMPTY       the letter carries no message
 local stream, head, dead, counts, history = unpack(KEYS)
 local letter = redis.call('XRANGE', dead, ARGV[1], ARGV[1])[1]
 if not letter then return '' end
-if redis.call('HGET', head, 'epoch') ~= ARGV[2] then return redis.error_reply('EPOCH changed') end
-if redis.call('TYPE', stream).ok ~= 'stream' then return redis.error_reply('STREAMGONE ' .. stream) end
 local fields, data = {}, ARGV[5]
 for i = ARGV[7] + 1, #letter[2], 2 do
   local name = letter[2][i]
@@ -27,7 +25,9 @@ if data ~= '' then
   table.insert(fields, 1, 'data')
   table.insert(fields, 2, data)
 end
-if #fields == 0 then return redis.error_reply('EMPTY ' .. ARGV[1]) end
+if #fields == 0 then return redis.error_reply('EMPTY ' .. ARGV[1]) end -- such a letter knows no epoch either
+if redis.call('HGET', head, 'epoch') ~= ARGV[2] then return redis.error_reply('EPOCH changed') end
+if redis.call('TYPE', stream).ok ~= 'stream' then return redis.error_reply('STREAMGONE ' .. stream) end
 local entry = redis.call('XADD', stream, '*', 'sequence', redis.call('HGET', head, 'sequence'), 'conveyor', ARGV[4],
   unpack(fields))
 redis.call('XDEL', dead, ARGV[1])
