@@ -167,13 +167,16 @@ function watch(dlq: Command): void {
     )
     .action(async options => {
       const { watchLetters } = await import('./dlq-watch.ts')
-      await watchLetters(options, options)
+      const { withTelemetry } = await import('./with-telemetry.ts')
+      await withTelemetry(() => watchLetters(options, options))
+      process.exit()
     })
 }
 
-/** Runs `work`, which returns the exit code of the command. */
-async function exitWith(target: Target, work: (redis: Redis, keys: Keys) => Promise<number>): Promise<void> {
-  process.exitCode = await withRedis(target, work)
+/** Runs `work`, which returns the exit code of the command, and has its spans sent. */
+async function exitWith(target: Target, work: (redis: Redis, keys: Keys) => Promise<number>): Promise<never> {
+  const { withTelemetry } = await import('./with-telemetry.ts')
+  process.exit(await withTelemetry(() => withRedis(target, work)))
 }
 
 function withFilter(command: Command): Command {

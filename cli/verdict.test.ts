@@ -1,4 +1,4 @@
-import { inspect, type StreamState } from '@conveyor/stream'
+import { inspect, purgeDeadLetter, type StreamState } from '@conveyor/stream'
 import type { Report } from '@conveyor/validator'
 import { expect, test } from 'vitest'
 import { bench, useRedis } from '../tests/redis.ts'
@@ -21,14 +21,13 @@ test('some in the dead letters', () => {
   ])
 })
 
-test('some in neither, also because a person gave them up, and entries that are no packages', () => {
+test('some in neither, some that a person gave up, and entries that are no packages', () => {
   const found = balance(
     { ...state, letters: { rejected: 3, unparseable: 1 }, purged: 2 },
-    report({ unique: 1995, missing: 2, dead: 3 }),
+    report({ unique: 1994, missing: 1, dead: 5 }),
   )
   expect(found).toEqual([
-    'Given out: 2,000   in files: 1,995   in the dead letters: 3   in neither: 2',
-    '2 dead letters were purged: their packages are in neither, on purpose',
+    'Given out: 2,000   in files: 1,994   in the dead letters: 5 (2 of them purged)   in neither: 1',
     '1 more of the dead letters are no packages of this run',
     '`conveyor dlq list` shows the dead letters',
   ])
@@ -44,5 +43,12 @@ test('dead packages are those of this group and this run', async () => {
   await letter(b.keys.group, epoch as string, [])
   await letter(b.keys.group, 'an earlier one', ['package', '8'])
   await letter('others', epoch as string, ['package', '9'])
-  expect(await deadPackages(b.redis, b.keys, epoch)).toEqual(new Map([[7, 'rejected']]))
+  const gone = (await letter(b.keys.group, epoch as string, ['package', '6'])) as string
+  expect(await purgeDeadLetter(b.redis, b.keys, gone)).toBe(true)
+  expect(await deadPackages(b.redis, b.keys, epoch)).toEqual(
+    new Map([
+      [6, 'purged'],
+      [7, 'rejected'],
+    ]),
+  )
 })

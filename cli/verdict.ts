@@ -1,15 +1,16 @@
-import { deadLetters, type Keys, type StreamState } from '@conveyor/stream'
+import { deadLetters, type Keys, purgedPackages, type StreamState } from '@conveyor/stream'
 import type { Report } from '@conveyor/validator'
 import type { Redis } from 'ioredis'
 import { count } from './summary.ts'
 
-/** Packages of a group's present run that are dead letters, each with its reason. */
+/** Packages of a group's present run that are dead letters, or were until they were purged, each with its reason. */
 export async function deadPackages(
   redis: Redis,
   keys: Keys,
   epoch: string | undefined,
 ): Promise<Map<number, string>> {
   const dead = new Map<number, string>()
+  for (const number of await purgedPackages(redis, keys)) dead.set(number, 'purged')
   for await (const letter of deadLetters(redis, keys)) {
     const isOurs = letter.group === keys.group && letter.epoch === epoch
     if (isOurs && letter.package !== undefined) dead.set(letter.package, letter.reason)
@@ -21,12 +22,9 @@ export async function deadPackages(
 export function balance({ sequence, letters, purged }: StreamState, { totals }: Report): string[] {
   const { unique, unexpected, missing, dead = 0, deadProcessed = 0 } = totals
   const held = Object.values(letters).reduce((sum, letters) => sum + letters, 0)
-  const noPackages = held - dead - deadProcessed
+  const noPackages = held + purged - dead - deadProcessed
   return [
-    `Given out: ${count(sequence)}   in files: ${count(unique - unexpected)}   in the dead letters: ${count(dead)}${missing > 0 ? `   in neither: ${count(missing)}` : ''}`,
-    ...(missing > 0 && purged > 0
-      ? [`${count(purged)} dead letters were purged: their packages are in neither, on purpose`]
-      : []),
+    `Given out: ${count(sequence)}   in files: ${count(unique - unexpected)}   in the dead letters: ${count(dead)}${purged > 0 ? ` (${count(purged)} of them purged)` : ''}${missing > 0 ? `   in neither: ${count(missing)}` : ''}`,
     ...(noPackages > 0 ? [`${count(noPackages)} more of the dead letters are no packages of this run`] : []),
     ...(held > 0 ? ['`conveyor dlq list` shows the dead letters'] : []),
   ]

@@ -229,8 +229,13 @@ export async function purgeDeadLetter(redis: Redis, keys: Keys, id: string): Pro
   if (!letter) return false
   const own = keysOf(keys.stream, letter.group)
   const { reason, package: number = '', epoch } = letter
-  const names = [keys.dead, keys.head, own.counts, own.history]
+  const names = [keys.dead, keys.head, own.counts, own.history, own.purged]
   return (await purgeScript.run(redis, names, [id, reason, number, epoch])) === 1
+}
+
+/** Numbers of the packages of this run whose letters were purged, in no order. */
+export async function purgedPackages(redis: Redis, keys: Keys): Promise<number[]> {
+  return (await answer(redis.smembers(keys.purged))).map(Number)
 }
 
 /** A letter, and how many strings its header has, after which the entry's own fields begin. */

@@ -108,7 +108,7 @@ test('after the last attempt it is a dead letter that tells of all of them', asy
   expect(JSON.parse(letter?.fields.data ?? '')).toMatchObject({
     payload: { package: 1, text: 'what it holds' },
   })
-  expect(Object.keys(letter?.fields ?? {})).not.toContain('sequence')
+  expect(Object.keys(letter?.fields ?? {})).not.toContain('conveyor-sequence')
   expect(await inspect(b.redis, b.keys)).toMatchObject({ letters: { 'handler failed': 1 }, drained: true })
 })
 

@@ -11,6 +11,7 @@ export {
   NotReplayable,
   newestDeadLetter,
   purgeDeadLetter,
+  purgedPackages,
   replayDeadLetter,
   whyNotReplayable,
 } from './dead-letters.ts'

@@ -18,6 +18,8 @@ export interface Keys {
   readonly retry: string
   /** Hash: the same ids -> JSON array of the package number and the entry's fields. */
   readonly waiting: string
+  /** Set: numbers of packages whose dead letters were purged. */
+  readonly purged: string
   /** Stream: what each commit settled, with `history: 'all'`. */
   readonly history: string
   /** List: what happened to one package, with `history` on. */
@@ -66,6 +68,7 @@ export function keysOf(stream: string, group: string): Keys {
     counts: `${own}:${group}:counts`,
     retry: `${own}:${group}:retry`,
     waiting: `${own}:${group}:waiting`,
+    purged: `${own}:${group}:purged`,
     history: `${own}:${group}:history`,
     historyOf: number => `${own}:${group}:history:${number}`,
     lane: process => `${own}:lane:${process}`,

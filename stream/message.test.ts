@@ -144,7 +144,7 @@ test('whatever an entry holds, it is a message or poison', () => {
 const came = { group: 'g', id: '1-0', attempt: 3, replays: 1, failures: [{ attempt: 2 }] }
 
 test('an entry that came back says what happened to it before', () => {
-  const fields = ['sequence', '99', 'data', data({ package: 7 }), 'conveyor', JSON.stringify(came)]
+  const fields = ['conveyor-sequence', '99', 'data', data({ package: 7 }), 'conveyor', JSON.stringify(came)]
   expect(returnedOf(fields)).toEqual({ ...came, sequence: 99 })
   const { id, attempt, replays, failures } = came
   expect(decode('5-0', fields, 1)).toMatchObject({ entry: '5-0', id, attempt, replays, failures, package: 7 })

@@ -133,7 +133,7 @@ export function decode(
 const MOST_FIELDS = 6000
 
 /**
- * What the fields `conveyor` and `sequence` say of an entry that came back; undefined for all others, and when they
+ * What the fields `conveyor` and `conveyor-sequence` say of an entry that came back; undefined for all others, and when they
  * are not what Conveyor writes.
  */
 export function returnedOf(fields: readonly string[]): Returned | undefined {
@@ -142,7 +142,7 @@ export function returnedOf(fields: readonly string[]): Returned | undefined {
   let sequence = 0
   for (let i = 0; i < fields.length; i += 2) {
     if (fields[i] === 'conveyor') text = fields[i + 1]
-    else if (fields[i] === 'sequence') sequence = Number(fields[i + 1])
+    else if (fields[i] === 'conveyor-sequence') sequence = Number(fields[i + 1])
   }
   if (text === undefined) return undefined
   try {

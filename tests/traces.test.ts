@@ -269,7 +269,7 @@ test('what no handler can be given keeps its trace, and says how often it was tr
     'hello',
     'conveyor',
     returned,
-    'sequence',
+    'conveyor-sequence',
     1,
     'traceparent',
     sender,

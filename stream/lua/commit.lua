@@ -103,7 +103,7 @@ if #ARGV > 10 then
     local fields = {}
     for i = 1, #entry[2], 2 do
       local name = entry[2][i]
-      local own = name == 'conveyor' or name == 'sequence'
+      local own = name == 'conveyor' or name == 'conveyor-sequence'
       if not own and (traceparent == '' or (name ~= 'traceparent' and name ~= 'tracestate')) then
         fields[#fields + 1] = name
         fields[#fields + 1] = entry[2][i + 1]

@@ -28,7 +28,7 @@ for _, id in ipairs(ids) do
   local body = redis.call('HGET', waiting, id)
   local readable, fields = pcall(cjson.decode, body or '')
   if readable then
-    local entry = redis.call('XADD', stream, '*', 'sequence', sequence, unpack(fields, 2))
+    local entry = redis.call('XADD', stream, '*', 'conveyor-sequence', sequence, unpack(fields, 2))
     local package = fields[1]
     if package ~= '' then
       local note = string.format('{"event":"returned","at":%d,"entry":"%s"}', now, entry)

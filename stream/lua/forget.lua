@@ -22,6 +22,6 @@ for group in pairs(groups) do
   end
   for consumer in pairs(consumers) do gone = gone + redis.call('UNLINK', of .. 'output:' .. consumer) end
   gone = gone + redis.call('UNLINK', of .. 'sessions', of .. 'beats', of .. 'files', of .. 'counts',
-    of .. 'retry', of .. 'waiting', of .. 'history')
+    of .. 'retry', of .. 'waiting', of .. 'purged', of .. 'history')
 end
 return gone

@@ -23,7 +23,7 @@ if not epoch then
     -- What is left of an earlier life, whose stream was deleted by hand: it must not come back into this one.
     local of = '{' .. stream .. '}:' .. ARGV[i] .. ':'
     redis.call('UNLINK', of .. 'sessions', of .. 'beats', of .. 'files', of .. 'counts', of .. 'retry', of .. 'waiting',
-      of .. 'history')
+      of .. 'purged', of .. 'history')
     redis.call('XGROUP', 'CREATE', stream, ARGV[i], '0', 'MKSTREAM')
     redis.call('HSET', head, 'group:' .. ARGV[i], 1)
   end

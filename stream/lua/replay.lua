@@ -10,13 +10,14 @@
 -- Errors EMPTY       the letter carries no message
 --        EPOCH       the letter is of an earlier life of the stream
 --        STREAMGONE  the stream was deleted while its head stands
+--        WRONGTYPE   before the first write, because a script that fails half way stays half done
 local stream, head, dead, counts, history = unpack(KEYS)
 local letter = redis.call('XRANGE', dead, ARGV[1], ARGV[1])[1]
 if not letter then return '' end
 local fields, data = {}, ARGV[5]
 for i = ARGV[7] + 1, #letter[2], 2 do
   local name = letter[2][i]
-  if name ~= 'conveyor' and name ~= 'sequence' and (name ~= 'data' or data == '') then
+  if name ~= 'conveyor' and name ~= 'conveyor-sequence' and (name ~= 'data' or data == '') then
     fields[#fields + 1] = name
     fields[#fields + 1] = letter[2][i + 1]
   end
@@ -28,8 +29,10 @@ end
 if #fields == 0 then return redis.error_reply('EMPTY ' .. ARGV[1]) end -- such a letter knows no epoch either
 if redis.call('HGET', head, 'epoch') ~= ARGV[2] then return redis.error_reply('EPOCH changed') end
 if redis.call('TYPE', stream).ok ~= 'stream' then return redis.error_reply('STREAMGONE ' .. stream) end
-local entry = redis.call('XADD', stream, '*', 'sequence', redis.call('HGET', head, 'sequence'), 'conveyor', ARGV[4],
-  unpack(fields))
+local type = redis.call('TYPE', counts).ok
+if type ~= 'none' and type ~= 'hash' then return redis.error_reply('WRONGTYPE ' .. counts .. ' is a ' .. type) end
+local entry = redis.call('XADD', stream, '*', 'conveyor-sequence', redis.call('HGET', head, 'sequence'),
+  'conveyor', ARGV[4], unpack(fields))
 redis.call('XDEL', dead, ARGV[1])
 redis.call('HINCRBY', counts, 'replayed', 1)
 redis.call('HINCRBY', counts, 'letters:' .. ARGV[3], -1)
