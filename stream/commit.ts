@@ -1,5 +1,6 @@
 import { concatMap, defer, from, type OperatorFunction, tap } from 'rxjs'
 import { RedisError } from './connection.ts'
+import { tellMissing } from './events.ts'
 import type { Outcome } from './handle.ts'
 import { noteOf, runsOf } from './history.ts'
 import { encodeReturned } from './message.ts'
@@ -22,9 +23,9 @@ export interface Settled {
 const MAX_ENTRIES = 1000
 const MAX_BYTES = 1024 * 1024
 
-const script = new Script<[end: number, fenced: string[], done: number, retried: number, dead: number]>(
-  'commit',
-)
+const script = new Script<
+  [end: number, fenced: string[], done: number, retried: number, dead: number, missing: string[]]
+>('commit')
 
 /**
  * Settles outcomes, one commit at a time: what arrives while one is under way goes into the next.
@@ -64,7 +65,7 @@ async function settle(session: Session, batch: Outcome[]): Promise<Settled> {
     others.push(entries.length, ...described(outcome, session))
   }
   try {
-    const [end, refused, done, retried, dead] = await script.run(
+    const [end, refused, done, retried, dead, missing] = await script.run(
       session.redis,
       [
         keys.stream,
@@ -97,12 +98,13 @@ async function settle(session: Session, batch: Outcome[]): Promise<Settled> {
     const settled = { done, retried, dead, fenced: refused.length }
     events.next({ type: 'committed', ...settled, end, ms: performance.now() - asked })
     if (refused.length > 0) events.next({ type: 'fenced', count: refused.length })
-    observe(session, batch, asked, new Set(refused))
+    tellMissing(events, missing)
+    observe(session, batch, asked, new Set(refused), new Set(missing))
     return settled
   } catch (error) {
     if (error instanceof RedisError && error.code === 'FENCED') {
       events.next({ type: 'fenced', count: entries.length })
-      observe(session, batch, asked, new Set(entries))
+      observe(session, batch, asked, new Set(entries), new Set())
     }
     throw error
   }
@@ -151,6 +153,7 @@ function observe(
   batch: Outcome[],
   asked: number,
   fenced: ReadonlySet<string>,
+  missing: ReadonlySet<string>,
 ): void {
   const now = Date.now()
   for (const { entry, kind, past } of batch) {
@@ -159,7 +162,7 @@ function observe(
       durations.endToEnd.record(Math.max(0, now - Number.parseInt(past?.id ?? entry, 10)) / 1000)
   }
   spans.settled({ outcomes: batch, asked, fenced, end: writer && committed, flushed }, outcome => {
-    if (fenced.has(outcome.entry)) return
+    if (fenced.has(outcome.entry) || missing.has(outcome.entry)) return
     const { entry, package: number } = outcome
     const which = { entry, ...(number && { package: number }) }
     if (outcome.kind === 'retry') {

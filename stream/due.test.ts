@@ -14,7 +14,7 @@ import { Script } from './scripts.ts'
 import type { Session } from './session.ts'
 
 const on = useRedis()
-const due = new Script<[returned: number, next: number]>('due')
+const due = new Script<[returned: number, next: number, missing: string[]]>('due')
 
 function callDue(b: Bench, session: Session, redis: Redis = session.redis, most = 100) {
   const { stream, head, retry, waiting, dead, counts, history, group } = b.keys
@@ -152,7 +152,7 @@ test('however many look at once, each message is returned once', async () => {
   )
   const replies = await Promise.all(Array.from({ length: 20 }, () => callDue(b, session, on.redis, 25)))
   expect(replies.reduce((sum, [count]) => sum + count, 0)).toBe(300)
-  expect(await callDue(b, session)).toEqual([0, -1])
+  expect(await callDue(b, session)).toEqual([0, -1, []])
   const back = await b.redis.xrange(b.keys.stream, `(${entries.at(-1)}`, '+')
   const first = back.map(([, fields]) => JSON.parse(fields[fields.indexOf('conveyor') + 1] as string).id)
   expect(first.sort()).toEqual([...entries].sort())
@@ -208,7 +208,7 @@ test('a message whose body is gone is a dead letter, and those behind it come ba
     entries.map(entry => retry(entry, 0)),
   )
   await b.redis.hdel(b.keys.waiting, entries[0] as string)
-  expect(await callDue(b, session)).toEqual([1, -1])
+  expect(await callDue(b, session)).toEqual([1, -1, [entries[0]]])
   expect(await b.dead()).toMatchObject([{ reason: 'payload missing', entry: entries[0] }])
   expect([await b.count('lost'), await b.count('dead')]).toEqual([1, 1])
 })
@@ -221,6 +221,8 @@ test('an entry that was deleted while in hand cannot wait: it is a dead letter',
   await b.redis.xdel(b.keys.stream, entry)
   expect(await settle(session, [retry(entry, 0)])).toEqual({ done: 0, retried: 0, dead: 1, fenced: 0 })
   expect(await b.dead()).toMatchObject([{ reason: 'payload missing', entry }])
+  expect(b.of('dead')).toMatchObject([{ reason: 'payload missing', entry }])
+  expect(b.of('retried')).toEqual([])
   expect(await b.redis.exists(b.keys.retry)).toBe(0)
 })
 
@@ -251,7 +253,7 @@ test('nothing that waited in an earlier life comes back into this one', async ()
   await b.fill(1)
   await expect(callDue(b, session)).rejects.toThrow('EPOCH')
   const next = await b.open('a')
-  expect(await callDue(b, next)).toEqual([0, -1])
+  expect(await callDue(b, next)).toEqual([0, -1, []])
   expect(await b.redis.xlen(b.keys.stream)).toBe(1)
   // And who belongs to the earlier life settles nothing in this one.
   await expect(settle(session, done(['1-0']))).rejects.toThrow('FENCED')
@@ -292,5 +294,5 @@ test("history that cannot be kept gets in nobody's way", async () => {
   await b.redis.set(b.keys.historyOf(1), 'something else')
   const outcomes = [retry(entries[0] as string, 0), ...done(entries.slice(1))]
   expect(await settle(session, outcomes)).toEqual({ done: 1, retried: 1, dead: 0, fenced: 0 })
-  expect(await callDue(b, session)).toEqual([1, -1])
+  expect(await callDue(b, session)).toEqual([1, -1, []])
 })

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { defer, ignoreElements, type Observable, repeat } from 'rxjs'
+import { tellMissing } from './events.ts'
 import { Script } from './scripts.ts'
 import type { Session } from './session.ts'
 
-const script = new Script<[returned: number, next: number]>('due')
+const script = new Script<[returned: number, next: number, missing: string[]]>('due')
 
 /** Ms between two looks at most: a message comes back that much late in the worst case. */
 const LOOK = 50
@@ -20,12 +21,13 @@ const BYTES = 1024 * 1024
 export function returnDue(session: Session): Observable<never> {
   const { keys, events } = session.options
   const look = async () => {
-    const [count, next] = await script.run(
+    const [count, next, missing] = await script.run(
       session.redis,
       [keys.stream, keys.head, keys.retry, keys.waiting, keys.dead, keys.counts, keys.history],
       [session.epoch, keys.group, BATCH, BYTES],
     )
     if (count > 0) events.next({ type: 'returned', count })
+    tellMissing(events, missing)
     if (next !== 0) await sleep(next < 0 ? LOOK : Math.min(next, LOOK))
   }
   return defer(look).pipe(repeat(), ignoreElements())

@@ -58,3 +58,9 @@ export type StreamEvent =
   | { type: 'trimmed'; removed: number; length: number; slices: number; pinnedBy?: string; ms: number }
 
 export type Events = Subject<StreamEvent>
+
+/** Says of entries that they are dead because nobody has their payload any more. */
+export function tellMissing(events: Events, entries: readonly string[]): void {
+  const detail = 'the entry was deleted'
+  for (const entry of entries) events.next({ type: 'dead', entry, reason: 'payload missing', detail })
+}

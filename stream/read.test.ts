@@ -318,6 +318,7 @@ test("an entry of one's own whose body was deleted goes to the dead letters and 
     },
   ])
   expect(await b.count('lost')).toBe(1)
+  expect(b.of('dead')).toMatchObject([{ entry: entries[1], reason: 'payload missing' }])
 })
 
 test('stopping ends the reading, and what was received by then is given', async () => {

@@ -1,6 +1,7 @@
 import type { Context } from '@opentelemetry/api'
 import { defer, from, merge, type Observable } from 'rxjs'
 import { answer, DEADLINE, within } from './connection.ts'
+import { tellMissing } from './events.ts'
 import { decode, type Message, type Past, Poison, returnedOf } from './message.ts'
 import { Script } from './scripts.ts'
 import type { Session } from './session.ts'
@@ -23,9 +24,9 @@ export interface Delivery {
 type Entry = [id: string, fields: string[]]
 type Pending = [id: string, consumer: string, idle: number, deliveries: number]
 
-const handover = new Script<[looked: number, entries: [id: string, deliveries: number, fields: string[]][]]>(
-  'handover',
-)
+const handover = new Script<
+  [looked: number, entries: [id: string, deliveries: number, fields: string[]][], missing: string[]]
+>('handover')
 
 /** Entries of the pending list looked at in one step. */
 const PAGE = 500
@@ -159,7 +160,7 @@ async function strays({ options: { keys, consumer }, redis, held }: Session): Pr
 async function handOver(session: Session, rows: Pending[]): Promise<[looked: number, batch: Delivery[]]> {
   const { keys, consumer, events } = session.options
   const asked = performance.now()
-  const [looked, entries] = await handover.run(
+  const [looked, entries, missing] = await handover.run(
     session.redis,
     [keys.stream, keys.sessions, keys.dead, keys.counts],
     [keys.group, consumer, session.token, session.held.roomBytes, ...rows.map(([id]) => id)],
@@ -173,6 +174,7 @@ async function handOver(session: Session, rows: Pending[]): Promise<[looked: num
     batch.push(deliver(session, id, fields, deliveries, size, received))
   }
   if (batch.length > 0) events.next({ type: 'delivered', count: batch.length, bytes, again: true })
+  tellMissing(events, missing)
   session.spans.polled(batch, asked)
   return [looked, batch]
 }

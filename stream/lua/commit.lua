@@ -18,7 +18,8 @@
 --       package or '', note (JSON) or '', number of further strings, and these:
 --         retry  delay in ms, the field `conveyor`, traceparent or '' to keep what the entry has
 --         dead   traceparent or '', then names and values of the letter, the last name being `epoch`
--- Reply {end of the output, (id of a fenced entry, ...), how many done, retried, dead}
+-- Reply {end of the output, (id of a fenced entry, ...), how many done, retried, dead,
+--        (id of one that was to be retried and whose payload is missing, ...)}
 -- Errors FENCED  the session was ended: nothing was settled
 --        WRONGTYPE before the first write, because a script that fails half way stays half done
 local stream, sessions, counts, dead, files, output = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -81,7 +82,7 @@ if table.concat(ack, ' ') ~= ARGV[8] then
   end
 end
 local to_end = tonumber(redis.call('HGET', files, me) or '0')
-if #ack == 0 then return { to_end, fenced, 0, 0, 0 } end
+if #ack == 0 then return { to_end, fenced, 0, 0, 0, {} } end
 
 -- What can refuse comes first (XADD with an id below the log's last): nothing is settled then.
 local from_end = to_end
@@ -91,7 +92,7 @@ if #lines > 0 then
   redis.call('HSET', files, me, string.format('%d', to_end))
 end
 
-local others, retried, died = 0, 0, 0
+local others, retried, died, missing = 0, 0, 0, {}
 if #ARGV > 10 then
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -156,6 +157,7 @@ if #ARGV > 10 then
           redis.call('ZADD', retry, string.format('%d', now + ARGV[at + 5]), id)
           retried = retried + 1
         else
+          missing[#missing + 1] = id
           redis.call('HINCRBY', counts, 'lost', 1)
           bury({ 'reason', 'payload missing', 'entry', id, 'group', group, 'consumer', me,
             'deliveries', deliveries_of(id), 'epoch', '' }, {})
@@ -187,4 +189,4 @@ if ARGV[9] ~= '' then -- as with notes, nothing depends on it
   redis.pcall('XADD', history, 'MINID', '~', oldest, '*', 'consumer', me, 'start', #lines > 0 and string.format('%d', from_end) or '',
     'done', ARGV[9], 'fenced', table.concat(fenced, ' '))
 end
-return { to_end, fenced, #ack - others, retried, died }
+return { to_end, fenced, #ack - others, retried, died, missing }

@@ -5,7 +5,8 @@
 --
 -- KEYS  1 stream  2 head  3 retry  4 waiting  5 dead letters  6 counts  7 history
 -- ARGV  1 epoch  2 group  3 how many at most  4 bytes after which no more are returned
--- Reply {how many were returned, ms until the next is due: 0 now, -1 nothing waits}
+-- Reply {how many were returned, ms until the next is due: 0 now, -1 nothing waits,
+--        (id of one whose payload is missing, ...)}
 -- Errors EPOCH       the stream began a new life
 --        STREAMGONE  the stream was deleted while its head stands
 local stream, head, retry, waiting, dead, counts, history = unpack(KEYS)
@@ -20,10 +21,10 @@ local function ms_to_next()
 end
 
 local ids = redis.call('ZRANGE', retry, '-inf', string.format('%d', now), 'BYSCORE', 'LIMIT', 0, ARGV[3])
-if #ids == 0 then return { 0, ms_to_next() } end
+if #ids == 0 then return { 0, ms_to_next(), {} } end
 if redis.call('TYPE', stream).ok ~= 'stream' then return redis.error_reply('STREAMGONE ' .. stream) end
 local sequence = redis.call('HGET', head, 'sequence')
-local returned, bytes = 0, 0
+local returned, bytes, missing = 0, 0, {}
 for _, id in ipairs(ids) do
   local body = redis.call('HGET', waiting, id)
   local readable, fields = pcall(cjson.decode, body or '')
@@ -37,6 +38,7 @@ for _, id in ipairs(ids) do
     returned = returned + 1
     bytes = bytes + #body
   else
+    missing[#missing + 1] = id
     redis.call('XADD', dead, '*', 'reason', 'payload missing', 'entry', id, 'group', ARGV[2], 'epoch', '')
     redis.call('HINCRBY', counts, 'lost', 1)
     redis.call('HINCRBY', counts, 'dead', 1)
@@ -46,4 +48,4 @@ for _, id in ipairs(ids) do
   redis.call('HDEL', waiting, id)
   if bytes >= tonumber(ARGV[4]) then break end
 end
-return { returned, ms_to_next() }
+return { returned, ms_to_next(), missing }
