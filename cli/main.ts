@@ -1,12 +1,13 @@
 import { ConfigError, EXIT } from '@conveyor/service'
 import { ConnectionLost } from '@conveyor/stream'
 import { Command, Option } from 'commander'
+import { completionCommand } from './completion-command.ts'
+import { applyConventions, examples, surviveClosedOutput } from './conventions.ts'
 import { outputDir, rateOption, redisUrl, wholeNumber } from './options.ts'
 
 const program = new Command('conveyor')
   .description('Numbered packages through a Redis stream to N consumers, each exactly once')
-  .showSuggestionAfterError()
-  .exitOverride(error => process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage))
+  .addHelpText('after', '\nconveyor <command> --help says more about a command, with examples.')
 
 program
   .command('up')
@@ -31,6 +32,14 @@ program
       .argParser(redisUrl),
   )
   .option('--fresh', 'start a new run; the files of earlier ones stay under runs/')
+  .addHelpText(
+    'after',
+    examples(
+      ['up', 'until Ctrl-C: 10 packages a second, 3 consumers'],
+      ['up --packages 100000 --rate max', 'a run with an end'],
+      ['up --redis-url redis://10.0.0.5:6379 --fresh', 'a new run on a Redis of yours'],
+    ),
+  )
   .action(async options => {
     const { up } = await import('./up.ts') // each command loads only what it needs
     process.exit(await up(options))
@@ -43,10 +52,22 @@ program
   .option('--expect <n>', 'demand exactly the packages 1 to n', wholeNumber(0))
   .option('--verbose', 'list everything that was found', false)
   .option('--json', 'print the report as JSON', false)
+  .addHelpText(
+    'after',
+    examples(
+      ['validate', 'every package from 1 to the highest, exactly once?'],
+      ['validate --expect 100000 --verbose', 'exactly these, and all that is wrong'],
+      ['validate --output-dir out --json', 'for a program'],
+    ),
+  )
   .action(async ({ outputDir = 'consumer_output', ...options }) => {
     const { runValidate } = await import('@conveyor/validator')
     process.exitCode = await runValidate({ outputDir, ...options }, process)
   })
+
+program.addCommand(completionCommand())
+applyConventions(program)
+surviveClosedOutput()
 
 try {
   await program.parseAsync()
