@@ -3,6 +3,7 @@ import { ConnectionLost } from '@conveyor/stream'
 import { Command, Option } from 'commander'
 import { completionCommand } from './completion-command.ts'
 import { applyConventions, examples, surviveClosedOutput } from './conventions.ts'
+import { monitorCommand } from './monitor-command.ts'
 import { outputDir, rateOption, redisUrl, wholeNumber } from './options.ts'
 
 const program = new Command('conveyor')
@@ -65,6 +66,7 @@ program
     process.exitCode = await runValidate({ outputDir, ...options }, process)
   })
 
+program.addCommand(monitorCommand())
 program.addCommand(completionCommand())
 applyConventions(program)
 surviveClosedOutput()
