@@ -3,6 +3,7 @@ import { ConnectionLost } from '@conveyor/stream'
 import { Command, Option } from 'commander'
 import { completionCommand } from './completion-command.ts'
 import { applyConventions, examples, surviveClosedOutput } from './conventions.ts'
+import { doctorCommand } from './doctor-command.ts'
 import { monitorCommand } from './monitor-command.ts'
 import { outputDir, rateOption, redisUrl, wholeNumber } from './options.ts'
 
@@ -67,6 +68,7 @@ program
   })
 
 program.addCommand(monitorCommand())
+program.addCommand(doctorCommand())
 program.addCommand(completionCommand())
 applyConventions(program)
 surviveClosedOutput()
