@@ -8,9 +8,9 @@ export function completionCommand(): Command {
     .addHelpText(
       'after',
       examples(
-        ['completion bash >> ~/.bashrc', 'from the next shell on'],
-        ['completion zsh >> ~/.zshrc', 'after the line with compinit'],
-        ['completion fish > ~/.config/fish/completions/conveyor.fish', ''],
+        ['completion bash', 'in ~/.bashrc: source <(conveyor completion bash)'],
+        ['completion zsh', 'in ~/.zshrc, after compinit: source <(conveyor completion zsh)'],
+        ['completion fish', 'in ~/.config/fish/config.fish: conveyor completion fish | source'],
       ),
     )
   return command.action(async shell => {

@@ -45,7 +45,6 @@ export function surviveClosedOutput(): void {
   let gone = false
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error
-    if (!gone) process.emit('SIGINT')
-    gone = true
+    if (!gone) gone = process.emit('SIGINT') // false while nobody listens: the next line tries again
   })
 }

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { inspect } from '@conveyor/stream'
 import { expect, test } from 'vitest'
 import { type Bench, bench, done, settle, useRedis } from '../tests/redis.ts'
@@ -71,3 +72,20 @@ test('ages are those of entries, by Redis’ clock', async () => {
   expect(first).toEqual({ entry: '1000-0', age: lag.seconds })
   expect(floor).toEqual({ entry: '1000-0', age: lag.seconds, group: 'workers' })
 })
+
+test('docs/cli.md names every field', async () => {
+  const b = await bench(on)
+  await b.fill(1)
+  await b.open('a')
+  const text = await readFile(new URL('../docs/cli.md', import.meta.url), 'utf8')
+  for (const path of paths(await report(b))) expect(text, path).toContain(`| \`${path}\` |`)
+})
+
+function paths(value: object, before = ''): string[] {
+  return Object.entries(value).flatMap(([name, inner]) => {
+    const path = `${before}${name}`
+    if (Array.isArray(inner))
+      return [path, ...inner.slice(0, 1).flatMap(one => paths(Object(one), `${path}[].`))]
+    return [path, ...(typeof inner === 'object' && inner !== null ? paths(inner, `${path}.`) : [])]
+  })
+}
