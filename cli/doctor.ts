@@ -41,7 +41,7 @@ export async function doctor(options: DoctorOptions, out: NodeJS.WriteStream): P
   const diagnosis = await diagnose(options, process.env)
   const text = options.json
     ? JSON.stringify(diagnosis, null, 2)
-    : formatDiagnosis(diagnosis, out.columns ?? 120, colorsOf(out))
+    : formatDiagnosis(diagnosis, out.columns || 120, colorsOf(out))
   await print(out, `${text}\n`)
   if (!diagnosis.reachable) return EXIT.unreachable
   return diagnosis.findings > 0 ? EXIT.failed : EXIT.ok

@@ -15,7 +15,8 @@ export interface MonitorView {
 /** Redrawn in place in a terminal, a line a report elsewhere, JSON when it is asked for. */
 export function createMonitorView(json: boolean, out: NodeJS.WriteStream): MonitorView {
   if (json) return lineView(out, report => `${JSON.stringify(report)}\n`)
-  return out.isTTY ? liveView(out) : lineView(out, plainReports())
+  // A terminal that does not know its size cannot be drawn in.
+  return out.isTTY && out.rows > 0 ? liveView(out) : lineView(out, plainReports())
 }
 
 /** Prints one report whole. */
@@ -23,7 +24,7 @@ export function printReport(report: Report, json: boolean, out: NodeJS.WriteStre
   const text = json
     ? JSON.stringify(report, null, 2)
     : formatReport(report, {
-        width: out.columns ?? 120,
+        width: out.columns || 120,
         rows: Number.POSITIVE_INFINITY,
         color: colorsOf(out),
       })
@@ -43,7 +44,7 @@ function liveView(out: NodeJS.WriteStream): MonitorView {
   let last: Seen | undefined
   return {
     show(report) {
-      const width = out.columns ?? 80
+      const width = out.columns || 80
       const rows = Math.max(3, (out.rows ?? 24) - OTHER_LINES)
       const away =
         report.status === 'unreachable' && last
