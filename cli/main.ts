@@ -2,8 +2,12 @@ import { MOST_SEED } from '@conveyor/producer/mix'
 import { ConfigError, EXIT } from '@conveyor/service'
 import { ConnectionLost, inspect } from '@conveyor/stream'
 import { Command, Option } from 'commander'
+import { completionCommand } from './completion-command.ts'
+import { applyConventions, examples, surviveClosedOutput } from './conventions.ts'
 import { dlqCommand } from './dlq-command.ts'
+import { doctorCommand } from './doctor-command.ts'
 import { messageCommand } from './message-command.ts'
+import { monitorCommand } from './monitor-command.ts'
 import {
   handlerOption,
   mixOption,
@@ -18,8 +22,7 @@ for (const [name, value] of Object.entries(process.env)) if (value === '') delet
 
 const program = new Command('conveyor')
   .description('Numbered packages through a Redis stream to N consumers, each exactly once')
-  .showSuggestionAfterError()
-  .exitOverride(error => process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage))
+  .addHelpText('after', '\nconveyor <command> --help says more about a command, with examples.')
 
 program
   .command('up')
@@ -62,6 +65,14 @@ program
       .argParser(handlerOption),
   )
   .option('--fresh', 'start a new run; the files of earlier ones stay under runs/')
+  .addHelpText(
+    'after',
+    examples(
+      ['up', 'until Ctrl-C: 10 packages a second, 3 consumers'],
+      ['up --packages 100000 --rate max', 'a run with an end'],
+      ['up --redis-url redis://10.0.0.5:6379 --fresh', 'a new run on a Redis of yours'],
+    ),
+  )
   .action(async options => {
     const { up } = await import('./up.ts') // each command loads only what it needs
     process.exit(await up(options))
@@ -77,20 +88,27 @@ program
   .addOption(
     new Option('--redis-url <url>', 'do not miss what is in the dead letters there').argParser(redisUrl),
   )
+  .addHelpText(
+    'after',
+    examples(
+      ['validate', 'every package from 1 to the highest, exactly once?'],
+      ['validate --expect 100000 --verbose', 'exactly these, and all that is wrong'],
+      ['validate --output-dir out --json', 'for a program'],
+    ),
+  )
   .action(async ({ outputDir = 'consumer_output', redisUrl, ...options }) => {
     const { runValidate } = await import('@conveyor/validator')
     const dead = redisUrl && (await deadLettersAt(redisUrl))
     process.exitCode = await runValidate({ outputDir, dead, ...options }, process)
   })
 
-for (const command of [messageCommand(), dlqCommand()]) program.addCommand(inherit(command))
-
-/** Commands of other files behave as those of this one do. */
-function inherit(command: Command): Command {
-  command.copyInheritedSettings(program)
-  command.commands.forEach(inherit)
-  return command
-}
+program.addCommand(monitorCommand())
+program.addCommand(messageCommand())
+program.addCommand(dlqCommand())
+program.addCommand(doctorCommand())
+program.addCommand(completionCommand())
+applyConventions(program)
+surviveClosedOutput()
 
 try {
   await program.parseAsync()

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { InvalidMix, parseMix } from '@conveyor/producer/mix'
+import { runningRedis } from '@conveyor/redis'
 import { rate } from '@conveyor/service'
-import { checkName, connect, InvalidName, type Keys, keysOf } from '@conveyor/stream'
+import { checkName, connect, DEFAULTS, InvalidName, type Keys, keysOf } from '@conveyor/stream'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Redis } from 'ioredis'
 
@@ -74,7 +76,10 @@ export function withTarget(command: Command): Command {
     .addOption(
       new Option('--redis-url <url>', 'the Redis to look at')
         .env('REDIS_URL')
-        .default('redis://127.0.0.1:6379')
+        .default(
+          runningRedis(resolve('.conveyor/redis')) ?? 'redis://127.0.0.1:6379',
+          'the one that `conveyor up` runs here, or redis://127.0.0.1:6379',
+        )
         .argParser(redisUrl),
     )
     .addOption(
@@ -88,6 +93,23 @@ export function withTarget(command: Command): Command {
         .env('GROUP')
         .default('consumer_group')
         .argParser(nameOption),
+    )
+}
+
+/** Adds what is known of the consumers' heartbeats, by which they are judged. */
+export function withBeats(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--beat-interval <ms>', 'the time between two heartbeats of a consumer')
+        .env('BEAT_INTERVAL_MS')
+        .default(DEFAULTS.beatInterval)
+        .argParser(wholeNumber(10, 60_000)),
+    )
+    .addOption(
+      new Option('--death-beats <n>', 'heartbeats that a dead consumer has missed')
+        .env('DEATH_BEATS')
+        .default(DEFAULTS.deathBeats)
+        .argParser(wholeNumber(2, 1000)),
     )
 }
 

@@ -1,21 +1,28 @@
-import { connect, inspect, isPassing, type Keys, type StreamState } from '@conveyor/stream'
+import { connect, DEADLINE, inspect, isPassing, type Keys, type StreamState } from '@conveyor/stream'
 import type { Redis } from 'ioredis'
+import { Rates } from './rates.ts'
 
 /** A look at a stream now and then, over a connection that is opened again when it breaks. */
 export class StreamWatch {
   private connection: Redis | undefined
-  private samples: { at: number; produced: number; committed: number }[] = []
+  private readonly risen = new Rates()
 
+  /**
+   * @param name of the connection, for CLIENT LIST
+   * @param deadline ms that Redis may take to answer
+   */
   constructor(
     readonly url: string,
     readonly keys: Keys,
+    private readonly name = 'conveyor-up',
+    private readonly deadline = DEADLINE,
   ) {}
 
   /** The connection. Rejects with `ConnectionLost`. */
   async redis(): Promise<Redis> {
     if (this.connection?.status !== 'ready') {
       this.connection?.disconnect()
-      this.connection = await connect(this.url, 'conveyor-up')
+      this.connection = await connect(this.url, this.name, this.deadline)
     }
     return this.connection
   }
@@ -24,7 +31,10 @@ export class StreamWatch {
   async look(): Promise<StreamState | undefined> {
     try {
       const state = await inspect(await this.redis(), this.keys)
-      this.sample(state)
+      this.risen.add([
+        ['produced', state.sequence],
+        ['committed', state.done],
+      ])
       return state
     } catch (error) {
       if (!isPassing(error)) throw error
@@ -35,26 +45,11 @@ export class StreamWatch {
 
   /** Packages per second over the last few seconds. */
   get rates(): { produced: number; committed: number } {
-    const first = this.samples[0]
-    const last = this.samples.at(-1)
-    const seconds = first && last ? (last.at - first.at) / 1000 : 0
-    if (!first || !last || seconds === 0) return { produced: 0, committed: 0 }
-    return {
-      produced: (last.produced - first.produced) / seconds,
-      committed: (last.committed - first.committed) / seconds,
-    }
+    return { produced: this.risen.of('produced') ?? 0, committed: this.risen.of('committed') ?? 0 }
   }
 
   close(): void {
     this.connection?.disconnect()
     this.connection = undefined
-  }
-
-  private sample({ sequence, done }: StreamState): void {
-    const at = performance.now()
-    const last = this.samples.at(-1)
-    if (last && sequence < last.produced) this.samples = [] // a new run
-    this.samples.push({ at, produced: sequence, committed: done })
-    this.samples = this.samples.filter(sample => at - sample.at <= 3000)
   }
 }

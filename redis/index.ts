@@ -1,4 +1,4 @@
 export { type FindOptions, findRedisServer, RedisNotFound } from './find.ts'
 export type { RedisExit } from './launch.ts'
-export { RedisInUse } from './lock.ts'
+export { RedisInUse, runningRedis } from './lock.ts'
 export { type RedisProcess, RedisStartFailed, type StartOptions, startRedis } from './server.ts'

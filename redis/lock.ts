@@ -44,6 +44,18 @@ export function readLock(dir: string): RedisLock | undefined {
   return { pid: 0, port: 0 }
 }
 
+/** URL of the server that works in a data folder; undefined when there is none. Asks only for the process. */
+export function runningRedis(dir: string): string | undefined {
+  const lock = readLock(dir)
+  if (!lock?.pid) return undefined
+  try {
+    process.kill(lock.pid, 0)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return undefined
+  }
+  return `redis://127.0.0.1:${lock.port}`
+}
+
 /** Removes the lock if it is still that of process `pid`. */
 export function releaseLock(dir: string, pid: number): void {
   if (readLock(dir)?.pid === pid) rmSync(lockFile(dir), { force: true })

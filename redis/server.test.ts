@@ -11,7 +11,7 @@ import { Redis } from 'ioredis'
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { askRedis } from './answer.ts'
 import { findRedisServer } from './find.ts'
-import { clearStaleLock, lockFile, RedisInUse, readLock } from './lock.ts'
+import { clearStaleLock, lockFile, RedisInUse, readLock, runningRedis } from './lock.ts'
 import { type RedisProcess, RedisStartFailed, type StartOptions, startRedis } from './server.ts'
 
 const run = promisify(execFile)
@@ -211,6 +211,8 @@ describe('a folder', () => {
     expect(errors).toHaveLength(3)
     for (const error of errors) expect(error).toBeInstanceOf(RedisInUse)
     expect(readLock(real)).toEqual({ pid: servers[0]?.pid, port: servers[0]?.port })
+    expect(runningRedis(real)).toBe(servers[0]?.url)
+    expect(runningRedis(`${real}-not`)).toBeUndefined()
   })
 
   test('is not taken from a server that is alive but silent', async () => {

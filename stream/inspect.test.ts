@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
-import { bench, done, settle, useRedis } from '../tests/redis.ts'
+import { bench, done, settle, until, useRedis } from '../tests/redis.ts'
+import { beat } from './beat.ts'
 import { inspect } from './inspect.ts'
+import { keysOf } from './keys.ts'
 import { trim } from './trim.ts'
 
 const on = useRedis()
@@ -51,7 +53,11 @@ test('what is not delivered, pending, committed, on disk and dead is told apart'
         holder: session.token.split(' ')[1],
         beat: 1,
         pending: 2,
+        oldestPending: expect.any(Number),
+        deliveries: 1,
         done: 3,
+        claimed: 0,
+        fenced: 0,
         output: bytes,
         unflushed: bytes,
       },
@@ -147,4 +153,63 @@ test('a group or a stream that is gone is not drained', async () => {
   expect(await inspect(b.redis, b.keys)).toMatchObject({ group: false, groups: ['workers'], drained: false })
   await b.redis.del(b.keys.stream)
   expect(await inspect(b.redis, b.keys)).toMatchObject({ group: false, sequence: 1, drained: false })
+})
+
+test('each consumer has its oldest pending entry, what it claimed and what was refused', async () => {
+  const b = await bench(on)
+  const entries = await b.fill(5)
+  const ended = await b.open('ended')
+  await b.receive('ended', 3)
+  await ended.close()
+  const heir = await b.open('heir')
+  const beating = beat(heir).subscribe()
+  await until(async () => (await b.pending('heir')).length === 3, 'the entries are claimed')
+  beating.unsubscribe()
+  const slow = await b.open('slow')
+  const mine = await b.receive('slow', 2)
+  await b.redis.xclaim(b.keys.stream, b.keys.group, 'heir', 0, mine[0] as string)
+  await settle(slow, done(mine))
+  const { consumers, claimed, fenced } = await inspect(b.redis, b.keys)
+  expect({ claimed, fenced }).toEqual({ claimed: 3, fenced: 1 })
+  const [first, second] = ['heir', 'slow'].map(name => consumers.find(({ id }) => id === name))
+  expect(first).toMatchObject({ pending: 4, claimed: 3, fenced: 0, deliveries: 1 })
+  expect(first?.oldestPending).toBeGreaterThanOrEqual(0)
+  expect(second).toMatchObject({ pending: 0, done: 1, claimed: 0, fenced: 1 })
+  expect(second).not.toHaveProperty('oldestPending')
+  expect(entries).toHaveLength(5)
+})
+
+test('the oldest entry, the memory, and where trimming stops', async () => {
+  const b = await bench(on, ['workers', 'audit'])
+  const entries = await b.fill(300)
+  const state = () => inspect(b.redis, b.keys)
+  const { epoch } = await b.open('a')
+  expect(await state()).toMatchObject({ first: entries[0], floor: { entry: entries[0] }, missing: [] })
+  expect((await state()).memory).toBeGreaterThan(300 * 10)
+  expect((await state()).oldestUndelivered).toBeGreaterThanOrEqual(0)
+
+  const read = await b.receive('a', 300)
+  await b.redis.xack(b.keys.stream, 'workers', ...read)
+  expect(await state()).not.toHaveProperty('oldestUndelivered')
+  await b.redis.xreadgroup('GROUP', 'audit', 'x', 'COUNT', 200, 'STREAMS', b.keys.stream, '>')
+  await b.redis.xack(b.keys.stream, 'audit', ...entries.slice(0, 120))
+  expect((await state()).floor).toEqual({ entry: entries[120], group: 'audit' })
+  await trim(b.redis, b.keys, { epoch, above: 1, to: 1 })
+  expect(await state()).toMatchObject({ first: entries[120], length: 180 })
+
+  await b.redis.xack(b.keys.stream, 'audit', ...entries)
+  expect((await state()).floor).toEqual({ entry: entries[200], group: 'audit' })
+  await b.redis.xgroup('DESTROY', b.keys.stream, 'audit')
+  expect(await state()).toMatchObject({ groups: ['workers', 'audit'], missing: ['audit'] })
+  expect(await state()).not.toHaveProperty('floor')
+})
+
+test('ids are compared as numbers', async () => {
+  const b = await bench(on, ['workers', 'audit'])
+  await b.open('a')
+  const { stream } = b.keys
+  for (const id of ['9-1', '10-2', '10-10']) await b.redis.xadd(stream, id, 'data', 'x')
+  await b.redis.xgroup('SETID', stream, 'workers', '10-2')
+  await b.redis.xgroup('SETID', stream, 'audit', '9-1')
+  expect((await inspect(b.redis, keysOf(stream, 'audit'))).floor).toEqual({ entry: '10-2', group: 'audit' })
 })

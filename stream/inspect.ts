@@ -12,22 +12,38 @@ export interface ConsumerState {
   /** Heartbeat counter. */
   readonly beat: number
   readonly pending: number
+  /** Age in ms, since it was appended, of its oldest pending entry, and how many times that was delivered. */
+  readonly oldestPending?: number
+  readonly deliveries?: number
   /** Packages whose line it has committed. */
   readonly done: number
+  /** Entries that it took over from peers, and outcomes of its that were refused. */
+  readonly claimed: number
+  readonly fenced: number
   /** Bytes of output committed, and of these not yet known to be on disk. */
   readonly output: number
   readonly unflushed: number
 }
 
 export interface StreamState {
+  /** When this was seen, Unix ms by Redis' clock. */
+  readonly at: number
   /** Undefined when the stream has never been opened. */
   readonly epoch?: string
   /** Last package number given out. */
   readonly sequence: number
   /** Entries in the stream. */
   readonly length: number
+  /** Id of the oldest entry that is kept. */
+  readonly first?: string
+  /** Bytes of memory that the stream takes; undefined when there is no stream, or Redis does not say. */
+  readonly memory?: number
   /** Recorded groups. */
   readonly groups: string[]
+  /** Those of them that are not there. */
+  readonly missing: string[]
+  /** The oldest entry that a recorded group still needs, and which: trimming stops there. */
+  readonly floor?: { readonly entry: string; readonly group: string }
   /** Whether this group is there. */
   readonly group: boolean
   /**
@@ -35,6 +51,8 @@ export interface StreamState {
    * which there may be more behind the others.
    */
   readonly lag: number
+  /** Age of the first undelivered entry since it was appended, in ms; undefined when there is none. */
+  readonly oldestUndelivered?: number
   /** Delivered and not settled. */
   readonly pending: number
   /** Age of the oldest pending entry since it was appended, in ms. */
@@ -81,6 +99,10 @@ const script = new Script<
     time: number,
     waiting: number,
     due: string,
+    first: string,
+    memory: number,
+    groups: string[],
+    held: Flat,
   ]
 >('inspect')
 
@@ -102,17 +124,26 @@ export async function inspect(redis: Redis, keys: Keys): Promise<StreamState> {
   const unflushed = consumers.reduce((sum, consumer) => sum + consumer.unflushed, 0)
   const number = (name: string) => Number(count.get(name) ?? 0)
   const epoch = headFields.get('epoch')
+  const groups = [...headFields.keys()]
+    .filter(name => name.startsWith('group:'))
+    .map(name => name.slice('group:'.length))
+  const needs = pairs(reply[17]) as Map<string, string>
+  const floor = floorOf(groups, needs)
   return {
+    at: reply[12],
     ...(epoch !== undefined && { epoch: String(epoch) }),
     sequence,
     length: reply[1],
-    groups: [...headFields.keys()]
-      .filter(name => name.startsWith('group:'))
-      .map(name => name.slice('group:'.length)),
+    ...(reply[15] && { first: reply[15] }),
+    ...(reply[16] >= 0 && { memory: reply[16] }),
+    groups,
+    missing: groups.filter(name => !needs.has(name)),
+    ...(floor && { floor }),
     group: group.size > 0,
     lag: lagOf(ahead, sequence, Number(group.get('lag') ?? reply[1])),
+    ...(ahead[0] && { oldestUndelivered: ageOf(ahead[0][0], reply[12]) }),
     pending,
-    ...(reply[4] && { oldestPending: Math.max(0, reply[12] - Number(reply[4].split('-')[0])) }),
+    ...(reply[4] && { oldestPending: ageOf(reply[4], reply[12]) }),
     waiting: reply[13],
     ...(reply[14] && { nextDue: Number(reply[14]) - reply[12] }),
     deadLetters: reply[10],
@@ -148,6 +179,27 @@ function lagOf(ahead: Entry[], sequence: number, otherwise: number): number {
   return ahead.length < AHEAD ? ahead.length : otherwise // nothing but poison is in sight
 }
 
+/** Ms since an entry was appended. */
+function ageOf(id: string, now: number): number {
+  return Math.max(0, now - Number.parseInt(id, 10))
+}
+
+/** What the trim script would find: the lowest of the ids that the recorded groups still need. */
+function floorOf(groups: string[], needs: Map<string, string>): StreamState['floor'] {
+  const needed = groups.flatMap(group =>
+    needs.get(group) ? [{ group, entry: needs.get(group) as string }] : [],
+  )
+  return needed.sort((a, b) => compareIds(a.entry, b.entry))[0]
+}
+
+function compareIds(a: string, b: string): number {
+  const [[aMs = 0, aSeq = 0], [bMs = 0, bSeq = 0]] = [a, b].map(id => id.split('-').map(Number)) as [
+    number[],
+    number[],
+  ]
+  return aMs - bMs || aSeq - bSeq
+}
+
 function lettersOf(count: Map<string, unknown>): Record<string, number> {
   const letters = [...count].filter(([name, value]) => name.startsWith('letters:') && Number(value) > 0)
   return Object.fromEntries(letters.map(([name, value]) => [name.slice('letters:'.length), Number(value)]))
@@ -159,6 +211,11 @@ function consumersOf(reply: Awaited<ReturnType<typeof script.run>>): ConsumerSta
   const files = pairs(reply[8])
   const counts = pairs(reply[9])
   const members = new Map(reply[5].map(row => pairs(row)).map(row => [String(row.get('name')), row]))
+  const held = new Map<string, { oldestPending: number; deliveries: number }>()
+  for (let i = 0; i < reply[18].length; i += 3) {
+    const [name, entry, deliveries] = reply[18].slice(i, i + 3) as [string, string, number]
+    held.set(name, { oldestPending: ageOf(entry, reply[12]), deliveries })
+  }
   const unflushed = new Map<string, number>()
   for (let i = 0; i < reply[11].length; i += 3) {
     const [name, , first] = reply[11].slice(i, i + 3) as [string, number, string]
@@ -179,7 +236,10 @@ function consumersOf(reply: Awaited<ReturnType<typeof script.run>>): ConsumerSta
       ...(live && { holder: String(token).split(' ')[1] ?? '' }),
       beat: Number(beats.get(id) ?? 0),
       pending: Number(members.get(id)?.get('pending') ?? 0),
+      ...held.get(id),
       done: Number(counts.get(`done:${id}`) ?? 0),
+      claimed: Number(counts.get(`claimed:${id}`) ?? 0),
+      fenced: Number(counts.get(`fenced:${id}`) ?? 0),
       output: Number(files.get(id) ?? 0),
       unflushed: unflushed.get(id) ?? 0,
     }

@@ -12,7 +12,10 @@ export interface Keys {
   readonly beats: string
   /** Hash: consumer -> length of its output in bytes. Lives as long as the epoch. */
   readonly files: string
-  /** Hash: `done:<consumer>`, dead, lost, fenced, claimed, retried, replayed, purged, `letters:<reason>` -> how many. */
+  /**
+   * Hash: `done:<consumer>`, dead, lost, fenced and claimed (also with `:<consumer>`), retried, replayed, purged,
+   * `letters:<reason>` -> how many.
+   */
   readonly counts: string
   /** Sorted set: id of the entry whose handling failed -> when its message is due again, ms by Redis' clock. */
   readonly retry: string

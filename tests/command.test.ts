@@ -1,7 +1,9 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { copyFile, mkdir, mkdtemp, readdir, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { findRedisServer, startRedis } from '@conveyor/redis'
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { contents, faultsOf, readOutput } from './output-lines.ts'
@@ -193,6 +195,12 @@ const WRONG: [args: string, env: NodeJS.ProcessEnv, said: RegExp][] = [
   ['up --seed -1', {}, /--seed.*-1/],
   ['up --handler nowhere.mjs', {}, /--handler.*nowhere\.mjs.*or demo, is allowed/],
   ['validate --expect many', {}, /--expect.*many/],
+  ['moniter', {}, /unknown command 'moniter'.*Did you mean monitor/],
+  ['monitor --onec', {}, /unknown option '--onec'.*Did you mean --once/],
+  ['monitor --interval 0', {}, /--interval.*0/],
+  ['doctor --jsn', {}, /Did you mean --json/],
+  ['doctor', { DEATH_BEATS: 'many' }, /many.*DEATH_BEATS/],
+  ['completion tcsh', {}, /tcsh.*bash, zsh, fish/],
 ]
 
 test.for(WRONG)('%s %o: one line and exit code 2', async ([args, env, complaint]) => {
@@ -200,4 +208,45 @@ test.for(WRONG)('%s %o: one line and exit code 2', async ([args, env, complaint]
   expect(await command.ended(PATIENCE)).toEqual({ code: 2, signal: null })
   expect(command.output).toMatch(complaint)
   expect(command.output.trim().split('\n'), command.output).toHaveLength(1)
+})
+
+test('--version, and --help with examples for every command', async () => {
+  expect(await run('--version')).toMatch(/^\d+\.\d+\.\d+\n$/)
+  const names = (await run('completion bash')).matchAll(/^\|([a-z]+)\|/gm)
+  const commands = [...names].map(match => match[1] as string).filter(name => name !== 'help')
+  expect(commands).toEqual(expect.arrayContaining(['up', 'validate', 'monitor', 'doctor', 'completion']))
+  for (const name of ['up', 'validate', 'monitor', 'doctor', 'completion'])
+    expect(await run(`${name} --help`)).toMatch(new RegExp(`\nExamples:\n {2}conveyor ${name}`))
+})
+
+test('what npm links as `conveyor` is executable, and says so when nothing is compiled', async () => {
+  const bin = fileURLToPath(new URL('../cli/bin/conveyor.mjs', import.meta.url))
+  const linked = fileURLToPath(new URL('../node_modules/.bin/conveyor', import.meta.url))
+  expect(await realpath(linked)).toBe(bin)
+  expect((await promisify(execFile)(linked, ['--version'])).stdout).toMatch(/^\d+\./)
+  await mkdir(join(dir, 'bin'))
+  await copyFile(bin, join(dir, 'bin', 'conveyor.mjs'))
+  const failure = await promisify(execFile)(process.execPath, [join(dir, 'bin', 'conveyor.mjs')]).catch(
+    e => e,
+  )
+  expect(failure).toMatchObject({
+    code: 2,
+    stderr: 'conveyor: not compiled yet: run `npm run build` first\n',
+  })
+})
+
+test('doctor without Redis: exit code 3, and what else there is to find', async () => {
+  const look = async (args: string) => {
+    const command = conveyor(`doctor --json ${args}`)
+    const { code } = await command.ended(PATIENCE)
+    return { code, ...JSON.parse(command.output) }
+  }
+  expect(await look('--redis-url redis://127.0.0.1:1')).toMatchObject({
+    code: 3,
+    reachable: false,
+    findings: 1,
+  })
+  await writeFile(join(dir, 'file'), '')
+  const found = await look('--redis-url redis://127.0.0.1:1 --output-dir file')
+  expect(found).toMatchObject({ code: 3, findings: 2 })
 })

@@ -34,6 +34,7 @@ for i = 3, #ARGV > 10 and 8 or 6 do
 end
 if redis.call('HGET', sessions, me) ~= ARGV[3] then
   redis.call('HINCRBY', counts, 'fenced', n)
+  redis.call('HINCRBY', counts, 'fenced:' .. me, n)
   return redis.error_reply('FENCED ' .. me)
 end
 
@@ -71,7 +72,10 @@ if table.concat(ack, ' ') ~= ARGV[8] then
       taken[i] = true
     end
   end
-  if #fenced > 0 then redis.call('HINCRBY', counts, 'fenced', #fenced) end
+  if #fenced > 0 then
+    redis.call('HINCRBY', counts, 'fenced', #fenced)
+    redis.call('HINCRBY', counts, 'fenced:' .. me, #fenced)
+  end
   if #fenced > 0 and lines ~= '' then
     local at, kept_lines = 0, {}
     for line in string.gmatch(lines, '[^\n]*\n') do

@@ -60,7 +60,10 @@ if lost > 0 then
   redis.call('HINCRBY', counts, 'dead', lost)
   redis.call('HINCRBY', counts, 'letters:payload missing', lost)
 end
-if #claimed > 0 then redis.call('HINCRBY', counts, 'claimed', #claimed) end
+if #claimed > 0 then
+  redis.call('HINCRBY', counts, 'claimed', #claimed)
+  redis.call('HINCRBY', counts, 'claimed:' .. me, #claimed)
+end
 local ended = 0
 if ARGV[5] ~= '-' and #redis.call('XPENDING', stream, group, '-', '+', 1, peer) == 0 then
   redis.call('HSET', sessions, peer, '-')
