@@ -73,9 +73,13 @@ export class Pipeline {
     if (state?.epoch === undefined) return
     await flush(redis, watch.keys, resolve(outputDir))
     await forget(redis, watch.keys)
-    const left = state.lag + state.pending
+    const left = state.lag + state.pending + state.waiting
+    const abandoned = [
+      ...(left > 0 ? [`${left} of its packages`] : []),
+      ...(state.deadLetters > 0 ? [`${state.deadLetters} dead letters`] : []),
+    ]
     view.say(
-      `run ${state.epoch} ends${left > 0 ? `: ${left} of its packages are abandoned` : ''}; its files stay under runs/`,
+      `run ${state.epoch} ends${abandoned.length > 0 ? `: ${abandoned.join(' and ')} are abandoned` : ''}; its files stay under runs/`,
     )
   }
 

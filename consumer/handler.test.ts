@@ -11,6 +11,7 @@ const OPTIONS = {
   'half.mjs': 'export const maxAttempts = 2.5',
   'text.mjs': 'export const timeout = "1 s"',
   'function.mjs': 'export const timeout = () => 5',
+  'bigint.mjs': 'export const timeout = 10n',
 }
 
 let folder: string
@@ -18,6 +19,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'conveyor-handler-'))
   await writeFile(join(folder, 'good.mjs'), 'export default message => "line " + message.package')
   await writeFile(join(folder, 'none.mjs'), 'export const handler = () => {}')
+  await writeFile(join(folder, 'null.mjs'), 'throw null')
   await writeFile(join(folder, 'broken.mjs'), 'export default (')
   await writeFile(join(folder, 'throws.mjs'), 'throw new Error("no database\\nat all")')
   await writeFile(join(folder, 'package.mjs'), 'import "@conveyor/stream"; export default () => {}')
@@ -54,6 +56,8 @@ test.each([
   ['missing.mjs', 'cannot be loaded'],
   ['throws.mjs', 'cannot be loaded: no database'],
   ['package.mjs', 'keep it in a folder inside the project, or install the package beside it'],
+  ['null.mjs', 'cannot be loaded: null'],
+  ['bigint.mjs', 'it exports timeout = 10: a whole number from 0 to 86400000 is allowed'],
   ['none-at-once.mjs', 'it exports concurrency = 0: a whole number from 1 to 10000 is allowed'],
   ['half.mjs', 'it exports maxAttempts = 2.5: a whole number from 1 to 1000 is allowed'],
   ['text.mjs', 'it exports timeout = "1 s": a whole number from 0 to 86400000 is allowed'],

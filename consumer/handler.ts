@@ -44,7 +44,7 @@ export async function loadHandler(path: string | undefined): Promise<LoadedHandl
   try {
     module = await import(pathToFileURL(resolve(path)).href)
   } catch (error) {
-    throw new ConfigError(`${name}: cannot be loaded: ${reasonOf(error as NodeJS.ErrnoException)}`)
+    throw new ConfigError(`${name}: cannot be loaded: ${reasonOf(error)}`)
   }
   if (typeof module.default !== 'function') {
     throw new ConfigError(`${name}: a module whose default export is a function is allowed`)
@@ -58,12 +58,15 @@ export async function loadHandler(path: string | undefined): Promise<LoadedHandl
   return { handler: module.default as Handler, ...options.data }
 }
 
-function reasonOf({ code, message }: NodeJS.ErrnoException): string {
+function reasonOf(thrown: unknown): string {
+  const { code, message }: NodeJS.ErrnoException =
+    thrown instanceof Error ? thrown : new Error(String(thrown))
   const first = message.split('\n')[0] as string
   if (code !== 'ERR_MODULE_NOT_FOUND' || !message.includes('@conveyor/')) return first
   return `${first}: keep it in a folder inside the project, or install the package beside it`
 }
 
 function shown(value: unknown): string {
-  return typeof value === 'object' || typeof value === 'function' ? typeof value : JSON.stringify(value)
+  if (typeof value === 'string') return JSON.stringify(value)
+  return typeof value === 'object' || typeof value === 'function' ? typeof value : String(value)
 }

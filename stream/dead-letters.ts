@@ -4,6 +4,7 @@ import type { Failure } from './failure.ts'
 import { type Keys, keysOf } from './keys.ts'
 import { decode, encodeReturned, Poison } from './message.ts'
 import { refusal } from './open.ts'
+import { type Entry, entriesOf } from './pages.ts'
 import { Script } from './scripts.ts'
 import { ATTRIBUTE } from './semconv.ts'
 import { originOf, record, spansOf } from './tracing.ts'
@@ -54,13 +55,6 @@ export class NotReplayable extends Error {
   }
 }
 
-type Entry = [id: string, fields: string[]]
-
-/** Letters read at once, first and at most, and how many characters that should be: a letter can be a megabyte. */
-const FIRST_PAGE = 50
-const PAGE = 500
-const PAGE_SIZE = 4 * 1024 * 1024
-
 /** Which letters to read, by their ids. */
 export interface LetterRange {
   /** Id after which to begin; default at the oldest. */
@@ -77,20 +71,10 @@ export async function* deadLetters(
   keys: Keys,
   { after, before, through = '+' }: LetterRange = {},
 ): AsyncGenerator<DeadLetter> {
+  const start = after === undefined ? '-' : `(${after}`
   const end = before === undefined ? through : `(${before}`
-  let start = after === undefined ? '-' : `(${after}`
-  for (let count = FIRST_PAGE; ; ) {
-    const page = (await answer(redis.xrange(keys.dead, start, end, 'COUNT', count))) as Entry[]
-    for (const [id, fields] of page) yield parse(keys, id, fields).letter
-    const last = page.at(-1)
-    if (!last || page.length < count) return
-    start = `(${last[0]}`
-    count = Math.max(1, Math.min(PAGE, 2 * count, Math.floor((PAGE_SIZE * page.length) / sizeOf(page))))
-  }
-}
-
-function sizeOf(page: Entry[]): number {
-  return page.reduce((sum, [, fields]) => fields.reduce((size, { length }) => size + length, sum), 1)
+  for await (const [id, fields] of entriesOf(redis, keys.dead, start, end))
+    yield parse(keys, id, fields).letter
 }
 
 /**

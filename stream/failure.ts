@@ -14,8 +14,7 @@ export class RetryLater extends Error {
     readonly ms: number,
     reason = 'the handler asked for another attempt',
   ) {
-    if (typeof ms !== 'number' || !(ms >= 0 && ms <= MOST))
-      throw new RangeError(`RetryLater(${String(ms)}): ms from 0 to ${MOST} are allowed`)
+    if (!isDelay(ms)) throw new RangeError(`RetryLater(${String(ms)}): ms from 0 to ${MOST} are allowed`)
     super(reason)
     this.name = 'RetryLater'
   }
@@ -38,16 +37,38 @@ export class HandlerTimeout extends Error {
   }
 }
 
-function marked(error: unknown, mark: string): boolean {
-  return (error as { [OUTCOME]?: unknown } | null | undefined)?.[OUTCOME] === mark
+/** What a handler threw, as far as it can be read: a handler can throw anything. */
+export interface Thrown {
+  /** `retry` and `reject` are what it asked for; `timeout` and `error` what happened to it. */
+  readonly kind: 'retry' | 'reject' | 'timeout' | 'error'
+  /** Ms, when it said how long to wait. */
+  readonly delay?: number
+  readonly detail: string
+  readonly stack: string
 }
 
-export function isRetryLater(error: unknown): error is RetryLater {
-  return marked(error, 'retry')
+/** Reads what was thrown. Never throws, although getters of it may. */
+export function readThrown(thrown: unknown): Thrown {
+  try {
+    const text = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)
+    const stack = thrown instanceof Error ? thrown.stack : undefined
+    const said = {
+      detail: text.slice(0, TEXT),
+      stack: typeof stack === 'string' ? stack.slice(0, STACK) : '',
+    }
+    if (thrown instanceof HandlerTimeout) return { kind: 'timeout', ...said }
+    const mark = (thrown as { [OUTCOME]?: unknown } | null | undefined)?.[OUTCOME]
+    if (mark === 'reject')
+      return { kind: 'reject', ...said, detail: String((thrown as Error).message).slice(0, TEXT) }
+    const { ms } = mark === 'retry' ? (thrown as { ms?: unknown }) : {}
+    return isDelay(ms) ? { kind: 'retry', delay: ms, ...said } : { kind: 'error', ...said }
+  } catch {
+    return { kind: 'error', detail: 'something that cannot be read', stack: '' }
+  }
 }
 
-export function isReject(error: unknown): error is Reject {
-  return marked(error, 'reject')
+function isDelay(ms: unknown): ms is number {
+  return typeof ms === 'number' && ms >= 0 && ms <= MOST
 }
 
 /** A failed attempt, as the message carries it along. */
@@ -66,7 +87,7 @@ export interface Failure {
 /** Failures that a message carries along at most; older ones are left out. */
 const KEPT = 20
 /** Characters of what was thrown that are carried along, and of its stack in a dead letter. */
-const DETAIL = 500
+export const DETAIL = 500
 const STACK = 4000
 /** Characters of it in a dead letter. */
 const TEXT = 10_000
@@ -75,23 +96,18 @@ export function addFailure(failures: readonly Failure[], failure: Failure): Fail
   return [...failures, { ...failure, detail: failure.detail.slice(0, DETAIL) }].slice(-KEPT)
 }
 
-/** What was thrown, as a text. Anything can be thrown, also what has none. */
-export function textOf(thrown: unknown): string {
-  try {
-    const text = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)
-    return text.slice(0, TEXT)
-  } catch {
-    return 'something that has no text'
+/** Reads {@link Failure}s that came from outside; undefined when they are something else. */
+export function readFailures(value: unknown): Failure[] | undefined {
+  if (!Array.isArray(value)) return undefined
+  const failures: Failure[] = []
+  for (const one of value.slice(-KEPT)) {
+    const { attempt, at, consumer, reason, detail } = (one ?? {}) as Record<string, unknown>
+    if (typeof attempt !== 'number' || typeof at !== 'number') return undefined
+    if (typeof consumer !== 'string' || typeof reason !== 'string' || typeof detail !== 'string')
+      return undefined
+    failures.push({ attempt, at, consumer, reason, detail })
   }
-}
-
-export function stackOf(thrown: unknown): string {
-  try {
-    const stack = thrown instanceof Error ? thrown.stack : undefined
-    return typeof stack === 'string' ? stack.slice(0, STACK) : ''
-  } catch {
-    return ''
-  }
+  return failures
 }
 
 /**

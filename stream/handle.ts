@@ -1,7 +1,7 @@
 import { type Context, context, INVALID_SPAN_CONTEXT, type Span, trace } from '@opentelemetry/api'
 import { from, mergeMap, type OperatorFunction } from 'rxjs'
 import { type EntrySpans, endSpan } from './entry-spans.ts'
-import { addFailure, HandlerTimeout, isReject, isRetryLater, retryDelay, stackOf, textOf } from './failure.ts'
+import { addFailure, HandlerTimeout, readThrown, retryDelay } from './failure.ts'
 import { type Message, type Past, Poison } from './message.ts'
 import type { Durations } from './metrics.ts'
 import type { Delivery } from './read.ts'
@@ -115,12 +115,12 @@ async function* outcomes(
       await slots.free()
     }
     const outcome = settle(delivery, handler, options)
-    if (!isThenable(outcome)) {
+    if (!(outcome instanceof Promise)) {
       ready.push(outcome)
       continue
     }
     slots.take()
-    const call: Promise<void> = Promise.resolve(outcome).then(value => {
+    const call: Promise<void> = outcome.then(value => {
       ready.push(value)
       running.delete(call)
       slots.give()
@@ -137,11 +137,7 @@ async function* outcomes(
   }
 }
 
-function settle(
-  delivery: Delivery,
-  handler: Handler,
-  options: HandleOptions,
-): Outcome | PromiseLike<Outcome> {
+function settle(delivery: Delivery, handler: Handler, options: HandleOptions): Outcome | Promise<Outcome> {
   const { entry, message, origin } = delivery
   if (delivery.skip) return { entry, kind: 'skip' }
   if (message instanceof Poison)
@@ -158,7 +154,7 @@ function settle(
   }
   try {
     const result = call(handler, message, within, options)
-    return isThenable(result)
+    return result instanceof Promise
       ? result.then(
           line => end(done(delivery, message, line, options)),
           error => end(failed(delivery, message, error, options)),
@@ -185,7 +181,10 @@ function isFailed(outcome: Outcome): outcome is Extract<Outcome, Failed> {
   return outcome.kind === 'retry' || outcome.kind === 'dead'
 }
 
-/** Calls the handler in the trace that the message belongs to; gives a promise up after the timeout. */
+/**
+ * Calls the handler in the trace that the message belongs to; gives a promise up after the timeout. Whatever is
+ * thenable comes back as a Promise, so that nobody has to ask it again.
+ */
 function call(
   handler: Handler,
   message: Message,
@@ -278,13 +277,12 @@ function failed(delivery: Delivery, message: Message, error: unknown, options: H
     retryDelay: first = DEFAULTS.retryDelay,
     retryMaxDelay: most = DEFAULTS.retryMaxDelay,
   } = options
-  const detail = textOf(error)
-  const stack = stackOf(error)
-  if (isReject(error)) return dead(delivery, message, 'rejected', textOf(error.message), options, stack)
-  const reason: Reason = error instanceof HandlerTimeout ? 'handler timeout' : 'handler failed'
+  const { kind, delay: wanted, detail, stack } = readThrown(error)
+  if (kind === 'reject') return dead(delivery, message, 'rejected', detail, options, stack)
+  const reason: Reason = kind === 'timeout' ? 'handler timeout' : 'handler failed'
   const { entry, package: number, attempt } = message
   if (attempt >= maxAttempts) return dead(delivery, message, reason, detail, options, stack)
-  const delay = isRetryLater(error) ? error.ms : retryDelay(attempt, first, most)
+  const delay = wanted ?? retryDelay(attempt, first, most)
   const failure = { attempt, at: Date.now(), consumer: options.consumer, reason, detail }
   const { id, replays, failures } = message
   const past = { id, attempt: attempt + 1, replays, failures: addFailure(failures, failure) }

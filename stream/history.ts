@@ -1,4 +1,5 @@
 import { trace } from '@opentelemetry/api'
+import { DETAIL } from './failure.ts'
 import type { Outcome } from './handle.ts'
 import { isSampled } from './tracing.ts'
 
@@ -62,7 +63,8 @@ export function noteOf(outcome: Outcome, consumer: string): string {
     case 'done':
       return JSON.stringify({ event: 'committed', ...common, attempt: past?.attempt })
     case 'retry': {
-      const { delay, reason, detail } = outcome
+      const { delay, reason } = outcome
+      const detail = outcome.detail.slice(0, DETAIL)
       const attempt = (past?.attempt ?? 2) - 1
       return JSON.stringify({
         event: 'failed',
@@ -74,7 +76,8 @@ export function noteOf(outcome: Outcome, consumer: string): string {
       })
     }
     case 'dead': {
-      const { reason, detail } = outcome
+      const { reason } = outcome
+      const detail = outcome.detail.slice(0, DETAIL)
       return JSON.stringify({ event: 'dead', ...common, attempt: past?.attempt, reason, detail })
     }
   }

@@ -140,7 +140,7 @@ export async function inspect(redis: Redis, keys: Keys): Promise<StreamState> {
     missing: groups.filter(name => !needs.has(name)),
     ...(floor && { floor }),
     group: group.size > 0,
-    lag: lagOf(ahead, sequence, Number(group.get('lag') ?? reply[1])),
+    lag: lagOf(ahead, sequence, group.get('lag'), reply[1]),
     ...(ahead[0] && { oldestUndelivered: ageOf(ahead[0][0], reply[12]) }),
     pending,
     ...(reply[4] && { oldestPending: ageOf(reply[4], reply[12]) }),
@@ -165,18 +165,22 @@ export async function inspect(redis: Redis, keys: Keys): Promise<StreamState> {
 /** How many undelivered entries the script shows. */
 const AHEAD = 5
 
-/** Redis' own `lag` is unknown after XDEL and wrong after a trim; the numbers in the entries are neither. */
-function lagOf(ahead: Entry[], sequence: number, otherwise: number): number {
+/**
+ * Redis' own `lag` is unknown after XDEL and wrong after a trim; the numbers in the entries are neither, but they do
+ * not count what came back behind the first of them. So it is the higher of the two.
+ */
+function lagOf(ahead: Entry[], sequence: number, own: unknown, length: number): number {
+  const known = typeof own === 'number' ? own : undefined
   for (const [index, [id, fields]] of ahead.entries()) {
     try {
       const returned = returnedOf(fields) // it carries an old number, and says which was the last when it came back
-      if (returned) return sequence - returned.sequence + index + 1
-      return sequence - decode(id, fields, 0).package + index + 1
+      const before = returned ? returned.sequence : decode(id, fields, 0).package - 1
+      return Math.max(sequence - before + index + (returned ? 1 : 0), known ?? 0)
     } catch (error) {
       if (!(error instanceof Poison)) throw error
     }
   }
-  return ahead.length < AHEAD ? ahead.length : otherwise // nothing but poison is in sight
+  return ahead.length < AHEAD ? ahead.length : (known ?? length) // nothing but poison is in sight
 }
 
 /** Ms since an entry was appended. */

@@ -2,7 +2,8 @@ import type { Redis } from 'ioredis'
 import { answer } from './connection.ts'
 import { deadLetters } from './dead-letters.ts'
 import type { Keys } from './keys.ts'
-import { decode, Poison } from './message.ts'
+import { decode, Poison, returnedOf } from './message.ts'
+import { entriesOf } from './pages.ts'
 
 /** Where a package is that is not yet, or never will be, in an output. */
 export type Place =
@@ -14,10 +15,8 @@ export type Place =
   | { readonly at: 'waiting'; readonly entry: string; readonly due: number; readonly dueIn: number }
   | { readonly at: 'dead'; readonly letter: string }
 
-type Entry = [id: string, fields: string[]]
-
-/** Entries looked through at once. */
-const PAGE = 1000
+/** Waiting messages looked through at once. */
+const PAGE = 100
 
 /**
  * Looks for a package in all places where it can be before its line is committed. Undefined when it is in none: it
@@ -86,18 +85,16 @@ async function scan(
   number: number,
   to = '+',
 ): Promise<string | undefined> {
-  for (let start = from; ; ) {
-    const page = (await answer(redis.xrange(keys.stream, start, to, 'COUNT', PAGE))) as Entry[]
-    for (const [id, fields] of page) if (carries(id, fields, number)) return id
-    const last = page.at(-1)
-    if (!last || page.length < PAGE) return undefined
-    start = `(${last[0]}`
-  }
+  for await (const [id, fields] of entriesOf(redis, keys.stream, from, to))
+    if (carries(keys, id, fields, number)) return id
+  return undefined
 }
 
-function carries(id: string, fields: string[], number: number): boolean {
+function carries({ group }: Keys, id: string, fields: string[], number: number): boolean {
+  const returned = returnedOf(fields)
+  if (returned && returned.group !== group) return false // it came back for others
   try {
-    return decode(id, fields, 0).package === number
+    return decode(id, fields, 0, returned).package === number
   } catch (error) {
     if (error instanceof Poison) return false
     throw error

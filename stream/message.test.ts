@@ -141,7 +141,8 @@ test('whatever an entry holds, it is a message or poison', () => {
   )
 })
 
-const came = { group: 'g', id: '1-0', attempt: 3, replays: 1, failures: [{ attempt: 2 }] }
+const failure = { attempt: 2, at: 5, consumer: 'c', reason: 'handler failed', detail: 'no' }
+const came = { group: 'g', id: '1-0', attempt: 3, replays: 1, failures: [failure] }
 
 test('an entry that came back says what happened to it before', () => {
   const fields = ['conveyor-sequence', '99', 'data', data({ package: 7 }), 'conveyor', JSON.stringify(came)]
@@ -157,6 +158,8 @@ test.each([
   ['a missing part', JSON.stringify({ ...came, group: undefined })],
   ['a number that is none', JSON.stringify({ ...came, attempt: 'three' })],
   ['failures that are none', JSON.stringify({ ...came, failures: {} })],
+  ['a failure that is none', JSON.stringify({ ...came, failures: [null] })],
+  ['an id that is none', JSON.stringify({ ...came, id: 'x' })],
 ])("a field conveyor that holds %s is taken for somebody else's", (_, text) => {
   const fields = ['data', data({ package: 7 }), 'conveyor', text]
   expect(returnedOf(fields)).toBeUndefined()

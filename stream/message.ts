@@ -1,5 +1,5 @@
 import type { Template } from './append.ts'
-import type { Failure } from './failure.ts'
+import { type Failure, readFailures } from './failure.ts'
 import type { Reason } from './reasons.ts'
 
 /** What happened to a message before the entry that carries it now was appended. */
@@ -71,7 +71,7 @@ export class Poison extends Error {
   }
 }
 
-const NEW = { attempt: 1, replays: 0, failures: [] as readonly Failure[] } as const
+const NEW = { attempt: 1, replays: 0, failures: Object.freeze<Failure[]>([]) } as const
 
 /**
  * Reads the entry format: field `data` holds
@@ -97,7 +97,8 @@ export function decode(
     else if (name === 'tracestate') tracestate = fields[i + 1]
   }
   if (data === undefined) throw new Poison('no data', 'the entry has no field named data')
-  if (fields.length > MOST_FIELDS) throw new Poison('unparseable', `${fields.length / 2} fields are too many`)
+  if (fields.length - (past ? OWN_FIELDS : 0) > MOST_FIELDS)
+    throw new Poison('unparseable', `${fields.length / 2} fields are too many`)
   let body: { timestamp_producer?: unknown; payload?: { package?: unknown } } | null
   try {
     body = JSON.parse(data)
@@ -131,6 +132,8 @@ export function decode(
 
 /** Strings of an entry at most: Lua passes on fewer than 8,000, and a message that is moved is given some more. */
 const MOST_FIELDS = 6000
+/** Those among them that a message is given when it is moved: traceparent, conveyor, conveyor-sequence. */
+const OWN_FIELDS = 6
 
 /**
  * What the fields `conveyor` and `conveyor-sequence` say of an entry that came back; undefined for all others, and when they
@@ -146,11 +149,11 @@ export function returnedOf(fields: readonly string[]): Returned | undefined {
   }
   if (text === undefined) return undefined
   try {
-    const { group, id, attempt, replays, failures } = JSON.parse(text)
+    const { group, id, attempt, replays, failures: listed } = JSON.parse(text)
+    const failures = readFailures(listed)
     const numbers = [attempt, replays, sequence].every(value => Number.isSafeInteger(value) && value >= 0)
-    const texts = [group, id].every(value => typeof value === 'string')
-    if (!numbers || !texts || !Array.isArray(failures)) return undefined
-    return { group, id, attempt, replays, failures, sequence }
+    const texts = typeof group === 'string' && typeof id === 'string' && /^\d{1,15}-\d{1,15}$/.test(id)
+    return numbers && texts && failures ? { group, id, attempt, replays, failures, sequence } : undefined
   } catch {
     return undefined
   }

@@ -2,14 +2,11 @@ import type { Redis } from 'ioredis'
 import { answer } from './connection.ts'
 import type { Transition } from './history.ts'
 import type { Keys } from './keys.ts'
-
-type Entry = [id: string, fields: string[]]
+import { type Entry, entriesOf } from './pages.ts'
 
 /** A transition as the scripts note it: `received` is when the entry had been received. */
 type Note = Transition & { received?: number }
 
-/** Commits that are looked through at once. */
-const PAGE = 500
 /** Commits that say which packages were committed at a time; one alone may be of late ones only. */
 const PROBE = 20
 /** Ms by which a package may be committed before others that were given out earlier, and then some. */
@@ -125,21 +122,16 @@ async function scan(
   from: string,
   to: string,
 ): Promise<Found | undefined> {
-  for (let start = from; ; ) {
-    const page = (await answer(redis.xrange(keys.history, start, to, 'COUNT', PAGE))) as Entry[]
-    for (const [id, strings] of page) {
-      const fields = pairs(strings)
-      const runs = Run.readAll(fields.get('done') ?? '')
-      for (const run of runs) {
-        const entry = wanted(run)
-        if (entry !== undefined && !refusedIn(fields).includes(entry))
-          return { at: Number.parseInt(id, 10), fields, runs, run, entry }
-      }
+  for await (const [id, strings] of entriesOf(redis, keys.history, from, to)) {
+    const fields = pairs(strings)
+    const runs = Run.readAll(fields.get('done') ?? '')
+    for (const run of runs) {
+      const entry = wanted(run)
+      if (entry !== undefined && !refusedIn(fields).includes(entry))
+        return { at: Number.parseInt(id, 10), fields, runs, run, entry }
     }
-    const last = page.at(-1)
-    if (!last || page.length < PAGE) return undefined
-    start = `(${last[0]}`
   }
+  return undefined
 }
 
 /** Which line of its commit an entry has: those that were refused have none. */

@@ -33,11 +33,12 @@ for i = 3, #ARGV > 10 and 8 or 6 do
   end
 end
 if redis.call('HGET', sessions, me) ~= ARGV[3] then
-  redis.call('HINCRBY', counts, 'fenced', n)
-  redis.call('HINCRBY', counts, 'fenced:' .. me, n)
+  redis.pcall('HINCRBY', counts, 'fenced', n)
+  redis.pcall('HINCRBY', counts, 'fenced:' .. me, n)
   return redis.error_reply('FENCED ' .. me)
 end
 
+-- Counts are for people: one that somebody has damaged must not stop a script half way, hence pcall.
 local special, lineless = {}, {} -- index -> where its arguments begin; whether it has no line
 local at = 11
 while at <= #ARGV do
@@ -73,8 +74,8 @@ if table.concat(ack, ' ') ~= ARGV[8] then
     end
   end
   if #fenced > 0 then
-    redis.call('HINCRBY', counts, 'fenced', #fenced)
-    redis.call('HINCRBY', counts, 'fenced:' .. me, #fenced)
+    redis.pcall('HINCRBY', counts, 'fenced', #fenced)
+    redis.pcall('HINCRBY', counts, 'fenced:' .. me, #fenced)
   end
   if #fenced > 0 and lines ~= '' then
     local at, kept_lines = 0, {}
@@ -109,7 +110,10 @@ if #ARGV > 10 then
     for i = 1, #entry[2], 2 do
       local name = entry[2][i]
       local own = name == 'conveyor' or name == 'conveyor-sequence'
-      if not own and (traceparent == '' or (name ~= 'traceparent' and name ~= 'tracestate')) then
+      if name == 'data' and fields[1] ~= 'data' then -- first, so that it is not what is cut off
+        table.insert(fields, 1, name)
+        table.insert(fields, 2, entry[2][i + 1])
+      elseif not own and (traceparent == '' or (name ~= 'traceparent' and name ~= 'tracestate')) then
         fields[#fields + 1] = name
         fields[#fields + 1] = entry[2][i + 1]
       end
@@ -128,8 +132,8 @@ if #ARGV > 10 then
   local function bury(letter, fields)
     for i = 1, math.min(#fields, 7000) do letter[#letter + 1] = fields[i] end -- unpack takes 8,000 at most
     redis.call('XADD', dead, '*', 'reason', letter[2], unpack(letter, 3))
-    redis.call('HINCRBY', counts, 'dead', 1)
-    redis.call('HINCRBY', counts, 'letters:' .. letter[2], 1)
+    redis.pcall('HINCRBY', counts, 'dead', 1)
+    redis.pcall('HINCRBY', counts, 'letters:' .. letter[2], 1)
     died = died + 1
   end
 
@@ -162,7 +166,11 @@ if #ARGV > 10 then
           retried = retried + 1
         else
           missing[#missing + 1] = id
-          redis.call('HINCRBY', counts, 'lost', 1)
+          if note ~= '' then
+            note = cjson.encode({ event = 'dead', at = now, consumer = me, entry = id, reason = 'payload missing',
+              detail = 'the entry was deleted' })
+          end
+          redis.pcall('HINCRBY', counts, 'lost', 1)
           bury({ 'reason', 'payload missing', 'entry', id, 'group', group, 'consumer', me,
             'deliveries', deliveries_of(id), 'epoch', '' }, {})
         end
@@ -178,6 +186,7 @@ if #ARGV > 10 then
           note = string.gsub(note, '}$', ',"offset":' .. string.format('%d', offset_of(index)) .. '}')
         end
         redis.pcall('RPUSH', history .. ':' .. package, note)
+        redis.pcall('LTRIM', history .. ':' .. package, -200, -1)
         redis.pcall('PEXPIRE', history .. ':' .. package, ARGV[10])
       end
     end
@@ -185,12 +194,13 @@ if #ARGV > 10 then
 end
 
 redis.call('XACK', stream, group, unpack(ack))
-if retried > 0 then redis.call('HINCRBY', counts, 'retried', retried) end
-if #ack > others then redis.call('HINCRBY', counts, 'done:' .. me, #ack - others) end
+if retried > 0 then redis.pcall('HINCRBY', counts, 'retried', retried) end
+if #ack > others then redis.pcall('HINCRBY', counts, 'done:' .. me, #ack - others) end
 if ARGV[9] ~= '' then -- as with notes, nothing depends on it
   local time = redis.call('TIME')
   local oldest = string.format('%d', time[1] * 1000 - ARGV[10])
   redis.pcall('XADD', history, 'MINID', '~', oldest, '*', 'consumer', me, 'start', #lines > 0 and string.format('%d', from_end) or '',
     'done', ARGV[9], 'fenced', table.concat(fenced, ' '))
+  redis.pcall('PEXPIRE', history, ARGV[10]) -- nobody trims it once it is off
 end
 return { to_end, fenced, #ack - others, retried, died, missing }

@@ -40,9 +40,9 @@ for _, id in ipairs(ids) do
   else
     missing[#missing + 1] = id
     redis.call('XADD', dead, '*', 'reason', 'payload missing', 'entry', id, 'group', ARGV[2], 'epoch', '')
-    redis.call('HINCRBY', counts, 'lost', 1)
-    redis.call('HINCRBY', counts, 'dead', 1)
-    redis.call('HINCRBY', counts, 'letters:payload missing', 1)
+    redis.pcall('HINCRBY', counts, 'lost', 1)
+    redis.pcall('HINCRBY', counts, 'dead', 1)
+    redis.pcall('HINCRBY', counts, 'letters:payload missing', 1)
   end
   redis.call('ZREM', retry, id)
   redis.call('HDEL', waiting, id)

@@ -4,7 +4,7 @@
 --
 -- KEYS  1 stream  2 head  3 dead letters
 -- ARGV  groups, besides those that the head records
--- Reply how many keys
+-- Reply the groups
 local stream, head = KEYS[1], KEYS[2]
 local own = '{' .. stream .. '}'
 local groups = {}
@@ -13,15 +13,17 @@ for _, field in ipairs(redis.call('HKEYS', head)) do
   local group = string.match(field, '^group:(.*)$')
   if group then groups[group] = true end
 end
-local gone = redis.call('UNLINK', stream, head, KEYS[3])
+redis.call('UNLINK', stream, head, KEYS[3])
+local names = {}
 for group in pairs(groups) do
   local of = own .. ':' .. group .. ':'
   local consumers = {}
   for _, hash in ipairs({ 'files', 'sessions' }) do
     for _, consumer in ipairs(redis.call('HKEYS', of .. hash)) do consumers[consumer] = true end
   end
-  for consumer in pairs(consumers) do gone = gone + redis.call('UNLINK', of .. 'output:' .. consumer) end
-  gone = gone + redis.call('UNLINK', of .. 'sessions', of .. 'beats', of .. 'files', of .. 'counts',
+  for consumer in pairs(consumers) do redis.call('UNLINK', of .. 'output:' .. consumer) end
+  redis.call('UNLINK', of .. 'sessions', of .. 'beats', of .. 'files', of .. 'counts',
     of .. 'retry', of .. 'waiting', of .. 'purged', of .. 'history')
+  names[#names + 1] = group
 end
-return gone
+return names

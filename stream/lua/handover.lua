@@ -27,9 +27,9 @@ for i = 5, #ARGV do
       redis.call('XADD', dead, '*', 'reason', 'payload missing', 'entry', id, 'group', group,
         'consumer', me, 'deliveries', row[4], 'epoch', '')
       redis.call('XACK', stream, group, id)
-      redis.call('HINCRBY', counts, 'lost', 1)
-      redis.call('HINCRBY', counts, 'dead', 1)
-      redis.call('HINCRBY', counts, 'letters:payload missing', 1)
+      redis.pcall('HINCRBY', counts, 'lost', 1)
+      redis.pcall('HINCRBY', counts, 'dead', 1)
+      redis.pcall('HINCRBY', counts, 'letters:payload missing', 1)
     end
   end
 end

@@ -15,15 +15,19 @@ local stream, head = KEYS[1], KEYS[2]
 local epoch = redis.call('HGET', head, 'epoch')
 local exists = redis.call('EXISTS', stream) == 1
 
+-- What is left of an earlier life, whose stream was deleted by hand, must not come back into this one.
+local function forget_earlier(group)
+  local of = '{' .. stream .. '}:' .. group .. ':'
+  redis.call('UNLINK', of .. 'sessions', of .. 'beats', of .. 'files', of .. 'counts', of .. 'retry', of .. 'waiting',
+    of .. 'purged', of .. 'history')
+end
+
 if not epoch then
   if exists then return redis.error_reply('NOHEAD ' .. stream) end
   local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
   redis.call('HSET', head, 'epoch', ARGV[1], 'sequence', 0, 'audited', run)
   for i = 2, #ARGV do
-    -- What is left of an earlier life, whose stream was deleted by hand: it must not come back into this one.
-    local of = '{' .. stream .. '}:' .. ARGV[i] .. ':'
-    redis.call('UNLINK', of .. 'sessions', of .. 'beats', of .. 'files', of .. 'counts', of .. 'retry', of .. 'waiting',
-      of .. 'purged', of .. 'history')
+    forget_earlier(ARGV[i])
     redis.call('XGROUP', 'CREATE', stream, ARGV[i], '0', 'MKSTREAM')
     redis.call('HSET', head, 'group:' .. ARGV[i], 1)
   end
@@ -49,7 +53,10 @@ for i = 2, #ARGV do
   end
 end
 for _, group in ipairs(new) do
-  if not present[group] then redis.call('XGROUP', 'CREATE', stream, group, '0') end
+  if not present[group] then
+    forget_earlier(group)
+    redis.call('XGROUP', 'CREATE', stream, group, '0')
+  end
   redis.call('HSET', head, 'group:' .. group, 1)
 end
 return { epoch, tonumber(redis.call('HGET', head, 'sequence')), 0 }

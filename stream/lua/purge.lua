@@ -6,18 +6,13 @@
 --       5 purged packages of that group
 -- ARGV  1 id of the letter  2 its reason  3 package or ''  4 its epoch, '' when its payload is missing
 -- Reply 1 deleted, 0 there is no such letter
--- Errors WRONGTYPE before the first write
 local dead, head, counts, history, purged = unpack(KEYS)
-for key, wanted in pairs({ [counts] = 'hash', [purged] = 'set' }) do
-  local type = redis.call('TYPE', key).ok
-  if type ~= 'none' and type ~= wanted then return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. type) end
-end
 if redis.call('XDEL', dead, ARGV[1]) == 0 then return 0 end
 if ARGV[4] ~= '' and redis.call('HGET', head, 'epoch') ~= ARGV[4] then return 1 end
-redis.call('HINCRBY', counts, 'purged', 1)
-redis.call('HINCRBY', counts, 'letters:' .. ARGV[2], -1)
+redis.pcall('HINCRBY', counts, 'purged', 1) -- counts are for people: they must not stop it half way
+redis.pcall('HINCRBY', counts, 'letters:' .. ARGV[2], -1)
 if ARGV[3] ~= '' then
-  redis.call('SADD', purged, ARGV[3])
+  redis.pcall('SADD', purged, ARGV[3])
   local time = redis.call('TIME')
   redis.pcall('RPUSHX', history .. ':' .. ARGV[3], string.format(
     '{"event":"purged","at":%d,"letter":"%s"}', time[1] * 1000 + math.floor(time[2] / 1000), ARGV[1]))

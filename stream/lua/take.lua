@@ -20,13 +20,12 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function note(id, fields) -- nothing depends on it: it must not get in the way
   for i = 1, #fields, 2 do
-    local readable, body = pcall(cjson.decode, fields[i] == 'data' and fields[i + 1] or '')
-    local payload = readable and type(body) == 'table' and body.payload
-    local package = type(payload) == 'table' and payload.package
-    if type(package) == 'number' then
-      local key = KEYS[6] .. ':' .. string.format('%d', package)
-      redis.pcall('RPUSH', key, string.format(
-        '{"event":"claimed","at":%d,"consumer":"%s","from":"%s","entry":"%s"}', now, me, peer, id))
+    -- Near its beginning, where Conveyor writes it: to decode large bodies would keep Redis busy for long.
+    local data = fields[i] == 'data' and string.sub(fields[i + 1], 1, 200) or ''
+    local package = string.match(data, '"package"%s*:%s*([1-9]%d*)%s*[,}]')
+    if package and #package <= 16 then
+      local key = KEYS[6] .. ':' .. package
+      redis.pcall('RPUSH', key, cjson.encode({ event = 'claimed', at = now, consumer = me, from = peer, entry = id }))
       redis.pcall('PEXPIRE', key, ttl)
     end
   end
@@ -56,13 +55,13 @@ repeat
 until #rows < 100 or #claimed >= limit
 
 if lost > 0 then
-  redis.call('HINCRBY', counts, 'lost', lost)
-  redis.call('HINCRBY', counts, 'dead', lost)
-  redis.call('HINCRBY', counts, 'letters:payload missing', lost)
+  redis.pcall('HINCRBY', counts, 'lost', lost)
+  redis.pcall('HINCRBY', counts, 'dead', lost)
+  redis.pcall('HINCRBY', counts, 'letters:payload missing', lost)
 end
 if #claimed > 0 then
-  redis.call('HINCRBY', counts, 'claimed', #claimed)
-  redis.call('HINCRBY', counts, 'claimed:' .. me, #claimed)
+  redis.pcall('HINCRBY', counts, 'claimed', #claimed)
+  redis.pcall('HINCRBY', counts, 'claimed:' .. me, #claimed)
 end
 local ended = 0
 if ARGV[5] ~= '-' and #redis.call('XPENDING', stream, group, '-', '+', 1, peer) == 0 then
