@@ -4,10 +4,10 @@ import { ConnectionLost, inspect } from '@conveyor/stream'
 import { Command, Option } from 'commander'
 import { completionCommand } from './completion-command.ts'
 import { applyConventions, examples, surviveClosedOutput } from './conventions.ts'
-import { dlqCommand } from './dlq-command.ts'
-import { doctorCommand } from './doctor-command.ts'
-import { messageCommand } from './message-command.ts'
-import { monitorCommand } from './monitor-command.ts'
+import { dlqCommand } from './dlq/command.ts'
+import { doctorCommand } from './doctor/command.ts'
+import { messageCommand } from './message/command.ts'
+import { monitorCommand } from './monitor/command.ts'
 import {
   handlerOption,
   mixOption,
@@ -74,7 +74,7 @@ program
     ),
   )
   .action(async options => {
-    const { up } = await import('./up.ts') // each command loads only what it needs
+    const { up } = await import('./up/up.ts') // each command loads only what it needs
     process.exit(await up(options))
   })
 
@@ -120,7 +120,7 @@ try {
 async function deadLettersAt(redisUrl: string): Promise<ReadonlyMap<number, string>> {
   const { STREAM, GROUP } = process.env
   const target = { redisUrl, stream: STREAM || 'number_stream', group: GROUP || 'consumer_group' }
-  const { deadPackages } = await import('./verdict.ts')
+  const { deadPackages } = await import('./up/verdict.ts')
   return withRedis(target, async (redis, keys) =>
     deadPackages(redis, keys, (await inspect(redis, keys)).epoch),
   )

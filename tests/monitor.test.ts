@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
-import type { Report, Seen } from '../cli/monitor-report.ts'
+import type { Report, Seen } from '../cli/monitor/report.ts'
 import { ServiceProcess, until } from './service-process.ts'
 import { startPipeline } from './start-pipeline.ts'
 

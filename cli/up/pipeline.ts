@@ -1,0 +1,214 @@
+import { createServer } from 'node:net'
+import { resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { DEFAULTS, flush, forget, type StreamState } from '@conveyor/stream'
+import type { StreamWatch } from '../stream-watch.ts'
+import { waiting } from './summary.ts'
+import { Supervisor } from './supervisor.ts'
+import type { View } from './view.ts'
+
+export interface PipelineOptions {
+  readonly watch: StreamWatch
+  readonly view: View
+  /** For people: which Redis. */
+  readonly redis: string
+  readonly outputDir: string
+  readonly consumers: number
+  readonly packages: number | undefined
+  readonly rate: string | undefined
+  /** Types of packages and their weights. */
+  readonly mix: string | undefined
+  readonly seed: number | undefined
+  /** Path of a module, or `demo`. */
+  readonly handler: string | undefined
+}
+
+/** How a run of the pipeline ended. */
+export interface Ended {
+  /** The last state seen. */
+  readonly state: StreamState | undefined
+  /** Why it is not drained; undefined when it is. */
+  readonly stuck: string | undefined
+}
+
+/** What the producer says that it has trimmed. */
+interface Trims {
+  readonly operations: number
+  readonly removed: number
+}
+
+/** Ms between two looks at the stream. */
+const LOOK = 250
+/** Ms without any progress after which draining is given up. */
+const STUCK = 30_000
+
+/** One producer and some consumers as processes, watched until they are drained. */
+export class Pipeline {
+  private readonly supervisor: Supervisor
+  private readonly started = performance.now()
+  private state: StreamState | undefined
+  private producer = ''
+  private trims: Trims = { operations: 0, removed: 0 }
+
+  constructor(private readonly options: PipelineOptions) {
+    const { watch, view, outputDir, handler } = options
+    this.supervisor = new Supervisor({
+      env: {
+        REDIS_URL: watch.url,
+        STREAM: watch.keys.stream,
+        GROUP: watch.keys.group,
+        OUTPUT_DIR: resolve(outputDir),
+        ...(handler && { HANDLER: handler }),
+      },
+      logs: resolve('.conveyor/logs'),
+      note: text => view.say(text),
+    })
+  }
+
+  /** Ends the stream's present life, after writing what was committed in it. */
+  async startFresh(): Promise<void> {
+    const { watch, view, outputDir } = this.options
+    const redis = await watch.redis()
+    const state = await watch.look()
+    if (state?.epoch === undefined) return
+    await flush(redis, watch.keys, resolve(outputDir))
+    await forget(redis, watch.keys)
+    const left = state.lag + state.pending + state.waiting
+    const abandoned = [
+      ...(left > 0 ? [`${left} of its packages`] : []),
+      ...(state.deadLetters > 0 ? [`${state.deadLetters} dead letters`] : []),
+    ]
+    view.say(
+      `run ${state.epoch} ends${abandoned.length > 0 ? `: ${abandoned.join(' and ')} are abandoned` : ''}; its files stay under runs/`,
+    )
+  }
+
+  async start(): Promise<void> {
+    const { consumers, packages, rate, mix, seed } = this.options
+    const port = await freePort(8000)
+    this.producer = `http://127.0.0.1:${port}`
+    this.supervisor.start('producer', 'producer', {
+      PORT: String(port),
+      ...(rate !== undefined && { RATE: rate }),
+      ...(mix !== undefined && { MIX: mix }),
+      ...(seed !== undefined && { SEED: String(seed) }),
+      PACKAGES: String(packages ?? 0),
+    })
+    const live = await this.liveConsumers()
+    for (let n = 1, left = consumers; left > 0; n++) {
+      const id = `c${n}`
+      if (live.has(id)) continue
+      this.supervisor.start('consumer', id, { CONSUMER_ID: id, HEALTH_PORT: '0' })
+      left--
+    }
+  }
+
+  /** Ids whose session is open and whose heart beats. What was killed with an earlier run does not. */
+  private async liveConsumers(): Promise<Set<string>> {
+    const open = async () =>
+      (await this.options.watch.look())?.consumers.filter(one => one.session === 'live') ?? []
+    const before = await open()
+    if (before.length === 0) return new Set()
+    await sleep(DEFAULTS.beatInterval * DEFAULTS.deathBeats)
+    const beats = new Map(before.map(({ id, beat }) => [id, beat]))
+    return new Set((await open()).filter(({ id, beat }) => beats.get(id) !== beat).map(({ id }) => id))
+  }
+
+  /** Runs until `interrupted`, or until the last package is committed; then drains. */
+  async run(interrupted: AbortSignal): Promise<Ended> {
+    const { packages } = this.options
+    while (!interrupted.aborted) {
+      await this.look(undefined)
+      if (packages && this.state && this.state.sequence >= packages && this.state.drained) break
+      if (!this.supervisor.busy('consumer')) return this.ended('no consumer is left')
+      await sleep(LOOK)
+    }
+    return this.drain()
+  }
+
+  kill(): void {
+    this.supervisor.kill()
+  }
+
+  private async drain(): Promise<Ended> {
+    await this.supervisor.stop(['producer'])
+    let progress = ''
+    let since = performance.now()
+    while (!this.state?.drained) {
+      const retries = this.state && waiting(this.state)
+      await this.look(retries ? `draining: ${retries}` : 'draining')
+      if (!this.supervisor.busy('consumer')) return this.ended('no consumer is left to drain the stream')
+      const { lag, pending, unflushed, waiting: left, nextDue = 0, retried } = this.state ?? {}
+      const now = `${lag} ${pending} ${unflushed} ${left} ${retried}`
+      // A retry that is due later is no standstill, however long it takes.
+      if (now !== progress || nextDue > 0) since = performance.now()
+      progress = now
+      if (performance.now() - since > STUCK) {
+        return this.ended(
+          `nothing has moved for ${STUCK / 1000} s: lag ${lag}, pending ${pending}, waiting for another attempt ${left}, for the disk ${unflushed} B`,
+        )
+      }
+      await sleep(LOOK)
+    }
+    await this.look('stopping')
+    return this.ended(undefined)
+  }
+
+  /** Stops what still runs and writes what no consumer has written. */
+  private async ended(stuck: string | undefined): Promise<Ended> {
+    const { watch, outputDir, view } = this.options
+    await this.supervisor.stop(this.supervisor.running())
+    const state = (await watch.look()) ?? this.state
+    const { damaged } = await flush(await watch.redis(), watch.keys, resolve(outputDir))
+    for (const { message } of damaged) view.say(message)
+    view.end()
+    return { state, stuck }
+  }
+
+  private async look(phase: string | undefined): Promise<void> {
+    const { watch, view, packages, redis } = this.options
+    const state = await watch.look()
+    this.state = state ?? this.state
+    await this.askProducer()
+    if (!this.state) return
+    view.show({
+      state: this.state,
+      elapsed: (performance.now() - this.started) / 1000,
+      producedRate: watch.rates.produced,
+      committedRate: watch.rates.committed,
+      trims: this.trims,
+      packages: packages || undefined,
+      running: this.supervisor.running('consumer'),
+      redis,
+      producer: this.producer,
+      notes: [],
+      phase: state ? phase : 'Redis does not answer',
+    })
+  }
+
+  private async askProducer(): Promise<void> {
+    try {
+      const response = await fetch(`${this.producer}/status`, { signal: AbortSignal.timeout(LOOK) })
+      const status = (await response.json()) as { trims: Trims }
+      this.trims = status.trims
+    } catch {
+      // It is starting, stopped, or busy: the last figures stand.
+    }
+  }
+}
+
+/** `wanted` if nothing listens there, else any free port. */
+async function freePort(wanted: number): Promise<number> {
+  for (const port of [wanted, 0]) {
+    const found = await new Promise<number | undefined>(done => {
+      const server = createServer()
+      server.once('error', () => done(undefined))
+      server.listen(port, '127.0.0.1', () => {
+        const address = server.address()
+        server.close(() => done(typeof address === 'object' && address ? address.port : undefined))
+      })
+    })
+    if (found !== undefined) return found
+  }
+  return wanted
+}

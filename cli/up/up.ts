@@ -1,0 +1,101 @@
+import { randomInt } from 'node:crypto'
+import { MOST_SEED } from '@conveyor/producer/mix'
+import { EXIT } from '@conveyor/service'
+import { keysOf } from '@conveyor/stream'
+import { CannotAnalyse, exitCode, formatReport, type Report, validate } from '@conveyor/validator'
+import { StreamWatch } from '../stream-watch.ts'
+import { ownRedis } from './own-redis.ts'
+import { type Ended, Pipeline } from './pipeline.ts'
+import { balance, deadPackages } from './verdict.ts'
+import { createView } from './view.ts'
+
+export interface UpOptions {
+  /** Stop after this package; 0 or undefined for no end. */
+  readonly packages?: number
+  /** Messages per second, or max. */
+  readonly rate?: string
+  readonly consumers?: number
+  readonly outputDir?: string
+  readonly redisUrl?: string
+  readonly fresh?: boolean
+  /** Types of packages and their weights; undefined for nothing but numbers. */
+  readonly mix?: string
+  /** Which package is of which type, as far as chance decides; by default chosen at random. */
+  readonly seed?: number
+  /** What the consumers do with a package: path of a module, or `demo`. */
+  readonly handler?: string
+}
+
+/**
+ * Runs the whole pipeline: Redis, a producer, consumers, a summary. Ends after `packages`, or at Ctrl-C:
+ * drains, writes what is left, validates and prints the verdict. A second Ctrl-C ends at once.
+ *
+ * @returns the exit code: the validator's, or 1 when the pipeline could not drain
+ */
+export async function up(options: UpOptions): Promise<number> {
+  const view = createView(process.stdout)
+  const own = options.redisUrl ? undefined : await ownRedis(text => view.say(text))
+  const url = options.redisUrl ?? (own?.url as string)
+  const outputDir = options.outputDir || 'consumer_output'
+  const watch = new StreamWatch(
+    url,
+    keysOf(process.env.STREAM || 'number_stream', process.env.GROUP || 'consumer_group'),
+  )
+  const seed = options.seed ?? randomInt(MOST_SEED + 1) // one for all, also for a producer that is started again
+  const pipeline = new Pipeline({
+    watch,
+    view,
+    redis: own?.label ?? url.replace(/\/\/[^@/]*@/, '//***@'),
+    outputDir,
+    consumers: options.consumers ?? 3,
+    packages: options.packages,
+    rate: options.rate,
+    mix: options.mix,
+    seed: options.mix ? seed : undefined,
+    handler: options.handler,
+  })
+  if (options.mix) view.say(`packages: ${options.mix}, seed ${seed}`)
+  const interrupted = onInterrupt(() => pipeline.kill())
+  try {
+    if (options.fresh) await pipeline.startFresh()
+    await pipeline.start()
+    return await verdict(await pipeline.run(interrupted), watch, outputDir)
+  } finally {
+    pipeline.kill()
+    watch.close()
+    await own?.stop()
+  }
+}
+
+/** Prints what came out. */
+async function verdict({ state, stuck }: Ended, watch: StreamWatch, outputDir: string): Promise<number> {
+  const dead = await deadPackages(await watch.redis(), watch.keys, state?.epoch)
+  let report: Report
+  try {
+    report = await validate({ outputDir, expect: state?.sequence ?? 0, dead })
+  } catch (error) {
+    if (stuck === undefined || !(error instanceof CannotAnalyse)) throw error
+    throw new Error(`not drained: ${stuck}`, { cause: error }) // which is why there is nothing to analyse
+  }
+  const color = process.stdout.hasColors?.() ?? false
+  process.stdout.write(`\n${formatReport(report, { verbose: false, color })}`)
+  if (state) process.stdout.write(`${balance(state, report).join('\n')}\n`)
+  if (stuck === undefined) return exitCode(report)
+  process.stdout.write(`Not drained: ${stuck}\n`)
+  return EXIT.failed
+}
+
+/** Aborted at the first SIGINT or SIGTERM; the second ends the process, after `kill`. */
+function onInterrupt(kill: () => void): AbortSignal {
+  const controller = new AbortController()
+  const stop = () => {
+    if (controller.signal.aborted) {
+      kill()
+      process.exit(EXIT.failed)
+    }
+    controller.abort()
+  }
+  process.on('SIGINT', stop)
+  process.on('SIGTERM', stop)
+  return controller.signal
+}
