@@ -1,4 +1,4 @@
-# One image for producer and consumers; docker-compose.yml says which of them a container runs.
+# One image for producer, consumers and the command; docker-compose.yml says which of them a container runs.
 FROM node:24.19.0-bookworm-slim AS base
 WORKDIR /conveyor
 
@@ -11,19 +11,20 @@ FROM base AS build
 COPY --from=manifests /conveyor ./
 RUN npm ci
 COPY . .
-RUN node_modules/.bin/tsc -b producer consumer telemetry \
+RUN node_modules/.bin/tsc -b producer consumer telemetry cli \
  && mkdir /app \
- && find . -path ./node_modules -prune -o \( -path '*/dist/*.js' -o -path '*/lua/*' \) -type f -exec cp --parents {} /app \;
+ && find . -path ./node_modules -prune -o \( -path '*/dist/*.js' -o -path '*/lua/*' -o -path '*/bin/*' \) -type f -exec cp --parents {} /app \;
 
 FROM base AS dependencies
 COPY --from=manifests /conveyor ./
-RUN npm ci --omit=dev --workspace=producer --workspace=consumer --workspace=telemetry \
+RUN npm ci --omit=dev --workspace=producer --workspace=consumer --workspace=telemetry --workspace=cli \
  && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.[cm]ts' \) -delete
 
 FROM base
 ENV NODE_ENV=production
 COPY --from=dependencies /conveyor ./
 COPY --from=build /app ./
+RUN ln -s /conveyor/cli/bin/conveyor.mjs /usr/local/bin/conveyor
 USER node
 ENTRYPOINT ["node", "--import", "@conveyor/telemetry"]
 CMD ["producer/dist/main.js"]

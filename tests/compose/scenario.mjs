@@ -29,6 +29,7 @@ const env = {
 
 const STEPS = [
   ['three consumers', () => sleep(3000)],
+  ['the command, inside a container', () => asked()],
   ['a consumer crashes; its container is restarted', () => crash(consumers()[0])],
   ['a consumer is killed; its container stays down', () => docker('kill', '-s', 'KILL', consumers()[0])],
   ['it is started again', () => compose('up', '-d', ...CORE)],
@@ -79,6 +80,16 @@ try {
   tryRun(command, ...words, 'run', '--rm', '-T', 'output', 'rm -rf /output/* /output/.link-*')
   tryRun(command, ...words, 'down', '-v', '--rmi', 'local', '--remove-orphans')
   rmSync(outputDir, { recursive: true, force: true })
+}
+
+/** What an operator asks, beside a service that is set up for it. */
+function asked() {
+  const [container] = consumers()
+  const { consumers: members } = JSON.parse(docker('exec', container, 'conveyor', 'monitor', '--once', '--json'))
+  const live = members.filter(({ state }) => state === 'live').length
+  if (live !== 3) throw new Error(`monitor shows ${live} live consumers`)
+  const { state } = JSON.parse(docker('exec', container, 'conveyor', 'message', '1', '--json'))
+  if (state !== 'committed') throw new Error(`message says that package 1 is ${state}`)
 }
 
 /** Kills the service inside its container, which to Docker is no stop that was asked for. */
