@@ -85,7 +85,9 @@ try {
 /** What an operator asks, beside a service that is set up for it. */
 function asked() {
   const [container] = consumers()
-  const { consumers: members } = JSON.parse(docker('exec', container, 'conveyor', 'monitor', '--once', '--json'))
+  const { consumers: members } = JSON.parse(
+    docker('exec', container, 'conveyor', 'monitor', '--once', '--json'),
+  )
   const live = members.filter(({ state }) => state === 'live').length
   if (live !== 3) throw new Error(`monitor shows ${live} live consumers`)
   const { state } = JSON.parse(docker('exec', container, 'conveyor', 'message', '1', '--json'))
