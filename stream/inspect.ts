@@ -47,8 +47,8 @@ export interface StreamState {
   /** Whether this group is there. */
   readonly group: boolean
   /**
-   * Packages not yet delivered to the group, from package numbers; and those that came back and are next in line, of
-   * which there may be more behind the others.
+   * Packages not yet delivered to the group, those that came back included: by the numbers of what is next in line, or
+   * as Redis counts entries, whichever is more.
    */
   readonly lag: number
   /** Age of the first undelivered entry since it was appended, in ms; undefined when there is none. */
