@@ -94,7 +94,7 @@ function carries({ group }: Keys, id: string, fields: string[], number: number):
   const returned = returnedOf(fields)
   if (returned && returned.group !== group) return false // it came back for others
   try {
-    return decode(id, fields, 0, returned).package === number
+    return decode(id, fields, 0, returned ?? null).package === number
   } catch (error) {
     if (error instanceof Poison) return false
     throw error

@@ -71,7 +71,8 @@ export class Poison extends Error {
   }
 }
 
-const NEW = { attempt: 1, replays: 0, failures: Object.freeze<Failure[]>([]) } as const
+/** One for all: there are many packages, and few that fail. */
+const NONE: readonly Failure[] = Object.freeze([])
 
 /**
  * Reads the entry format: field `data` holds
@@ -85,7 +86,7 @@ export function decode(
   entry: string,
   fields: readonly string[],
   deliveries: number,
-  past: Past | undefined = returnedOf(fields),
+  past: Past | null = returnedOf(fields) ?? null,
 ): Message {
   let data: string | undefined
   let traceparent: string | undefined
@@ -114,17 +115,16 @@ export function decode(
   if (typeof timestamp !== 'number' || !/^\d+(\.\d+)?$/.test(String(timestamp))) {
     throw new Poison('no timestamp', `timestamp_producer is ${shown(timestamp)}, not a number`)
   }
-  const { id, attempt, replays, failures } = past ?? { id: entry, ...NEW }
   const message = {
     entry,
-    id,
+    id: past ? past.id : entry,
     package: number as number,
     timestamp,
     payload: body?.payload as Record<string, unknown>,
     deliveries,
-    attempt,
-    replays,
-    failures,
+    attempt: past ? past.attempt : 1,
+    replays: past ? past.replays : 0,
+    failures: past ? past.failures : NONE,
   }
   if (traceparent === undefined) return message
   return tracestate === undefined ? { ...message, traceparent } : { ...message, traceparent, tracestate }

@@ -214,7 +214,7 @@ function deliver(
 
 function decoded(entry: string, fields: string[], deliveries: number, past?: Past): Message | Poison {
   try {
-    return decode(entry, fields, deliveries, past)
+    return decode(entry, fields, deliveries, past ?? null)
   } catch (error) {
     if (error instanceof Poison) return error
     throw error
