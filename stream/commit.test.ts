@@ -2,7 +2,7 @@ import { concat, lastValueFrom, of, Subject, toArray } from 'rxjs'
 import { expect, test } from 'vitest'
 import { type Bench, bench, done, ownRedis, settle, until, useRedis } from '../tests/redis.ts'
 import { commit, type Settled } from './commit.ts'
-import type { Outcome } from './handle.ts'
+import type { Outcome } from './outcome.ts'
 
 const on = useRedis()
 

@@ -8,9 +8,9 @@ import {
   SpanKind,
   trace,
 } from '@opentelemetry/api'
-import type { Outcome } from './handle.ts'
 import type { Keys } from './keys.ts'
 import { Poison } from './message.ts'
+import type { Outcome } from './outcome.ts'
 import type { Delivery } from './read.ts'
 import { ATTRIBUTE, OUTPUT_SPAN } from './semconv.ts'
 import { fail, getTracer, isSampled, type Kind, kept, record, spansOf } from './tracing.ts'

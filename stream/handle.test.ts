@@ -4,8 +4,9 @@ import { TestScheduler } from 'rxjs/testing'
 import { expect, test, vi } from 'vitest'
 import { until } from '../tests/redis.ts'
 import { Reject, RetryLater } from './failure.ts'
-import { type HandleOptions, type Handler, type HandlerContext, handle, type Outcome } from './handle.ts'
+import { type HandleOptions, type Handler, type HandlerContext, handle } from './handle.ts'
 import { type Message, Poison } from './message.ts'
+import type { Outcome } from './outcome.ts'
 import type { Delivery } from './read.ts'
 
 const delivery = (n: number, more: Partial<Message> = {}): Delivery => ({

@@ -1,13 +1,12 @@
 import { type Context, context, INVALID_SPAN_CONTEXT, type Span, trace } from '@opentelemetry/api'
 import { from, mergeMap, type OperatorFunction } from 'rxjs'
 import { type EntrySpans, endSpan } from './entry-spans.ts'
-import { addFailure, HandlerTimeout, readThrown, retryDelay } from './failure.ts'
-import { type Message, type Past, Poison } from './message.ts'
+import { HandlerTimeout } from './failure.ts'
+import { type Message, Poison } from './message.ts'
 import type { Durations } from './metrics.ts'
+import { done, failed, isFailed, type Outcome, type OutcomeOptions, poisoned } from './outcome.ts'
 import type { Delivery } from './read.ts'
-import type { Reason } from './reasons.ts'
 import { ATTRIBUTE } from './semconv.ts'
-import { DEFAULTS } from './settings.ts'
 import { isSampled } from './tracing.ts'
 
 export interface HandlerContext {
@@ -42,44 +41,11 @@ interface LogMethod {
  */
 export type Handler = (message: Message, context: HandlerContext) => unknown
 
-/** What became of an entry. */
-export type Outcome = {
-  readonly entry: string
-  readonly package?: number
-  /** The trace that it belongs to, if any: within its own span, or else as its producer sent it. */
-  readonly trace?: Context
-  /** Whether that trace began with this attempt: the message is to carry it from now on. */
-  readonly begun?: true
-  /** Unix ms at which the entry was received. */
-  readonly received?: number
-  /** What happened to the message so far, this attempt included. Only what it needs is there: done at once is nothing. */
-  readonly past?: Past
-} & (
-  | { readonly kind: 'done'; readonly line: string }
-  | { readonly kind: 'skip' }
-  | ({ readonly kind: 'retry' /** Ms. */; readonly delay: number } & Failed)
-  | ({ readonly kind: 'dead' } & Failed)
-)
-
-interface Failed {
-  /** A {@link Reason}. */
-  readonly reason: string
-  /** For people. */
-  readonly detail: string
-  readonly stack?: string
-}
-
-export interface HandleOptions {
-  readonly consumer: string
+export interface HandleOptions extends OutcomeOptions {
   /** Calls at the same time, when the handler is asynchronous. */
   readonly concurrency: number
   /** Ms until an asynchronous call is given up; 0 for never. */
   readonly timeout: number
-  /** Attempts at a package before it goes to the dead letters. */
-  readonly maxAttempts?: number
-  /** Ms until the second attempt at most, doubled with each further one up to `retryMaxDelay`. */
-  readonly retryDelay?: number
-  readonly retryMaxDelay?: number
   /** What `context.log` is for a package; default the console. */
   readonly log?: (message: Message) => HandlerLog
   /** Aborted when the session is lost. */
@@ -177,10 +143,6 @@ function inTrace(outcome: Outcome, within: Context, origin: Context | undefined)
   return begun ? { ...outcome, trace: within, begun } : { ...outcome, trace: within }
 }
 
-function isFailed(outcome: Outcome): outcome is Extract<Outcome, Failed> {
-  return outcome.kind === 'retry' || outcome.kind === 'dead'
-}
-
 /**
  * Calls the handler in the trace that the message belongs to; gives a promise up after the timeout. Whatever is
  * thenable comes back as a Promise, so that nobody has to ask it again.
@@ -253,65 +215,6 @@ class Call implements HandlerContext {
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
-}
-
-function done(delivery: Delivery, message: Message, result: unknown, options: HandleOptions): Outcome {
-  const { entry, package: number, timestamp, attempt, deliveries, replays } = message
-  const { received } = delivery
-  const line =
-    typeof result === 'string'
-      ? result
-      : `Consumer ${options.consumer} processed package ${number} (timestamp: ${timestamp})`
-  if (line.includes('\n')) {
-    return dead(delivery, message, 'invalid line', 'the line contains a newline', options)
-  }
-  const eventful = attempt > 1 || deliveries > 1 || replays > 0
-  return eventful
-    ? { entry, package: number, kind: 'done', line, received, past: message }
-    : { entry, package: number, kind: 'done', line, received }
-}
-
-function failed(delivery: Delivery, message: Message, error: unknown, options: HandleOptions): Outcome {
-  const {
-    maxAttempts = DEFAULTS.maxAttempts,
-    retryDelay: first = DEFAULTS.retryDelay,
-    retryMaxDelay: most = DEFAULTS.retryMaxDelay,
-  } = options
-  const { kind, delay: wanted, detail, stack } = readThrown(error)
-  if (kind === 'reject') return dead(delivery, message, 'rejected', detail, options, stack)
-  const reason: Reason = kind === 'timeout' ? 'handler timeout' : 'handler failed'
-  const { entry, package: number, attempt } = message
-  if (attempt >= maxAttempts) return dead(delivery, message, reason, detail, options, stack)
-  const delay = wanted ?? retryDelay(attempt, first, most)
-  const failure = { attempt, at: Date.now(), consumer: options.consumer, reason, detail }
-  const { id, replays, failures } = message
-  const past = { id, attempt: attempt + 1, replays, failures: addFailure(failures, failure) }
-  return { entry, package: number, kind: 'retry', delay, reason, detail, received: delivery.received, past }
-}
-
-function dead(
-  { received }: Delivery,
-  { entry, package: number, id, attempt, replays, failures }: Message,
-  reason: Reason,
-  detail: string,
-  { consumer }: HandleOptions,
-  stack = '',
-): Outcome {
-  const failure = { attempt, at: Date.now(), consumer, reason, detail }
-  const past = { id, attempt, replays, failures: addFailure(failures, failure) }
-  return { entry, package: number, kind: 'dead', reason, detail, stack, received, past }
-}
-
-function poisoned({ entry, received, past }: Delivery, { reason, detail, package: number }: Poison): Outcome {
-  return {
-    entry,
-    kind: 'dead',
-    reason,
-    detail,
-    received,
-    ...(number && { package: number }),
-    ...(past && { past }),
-  }
 }
 
 /** Counts calls that run at the same time, across batches. */

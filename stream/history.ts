@@ -1,6 +1,6 @@
 import { trace } from '@opentelemetry/api'
 import { DETAIL } from './failure.ts'
-import type { Outcome } from './handle.ts'
+import type { Outcome } from './outcome.ts'
 import { isSampled } from './tracing.ts'
 
 /** Something that happened to a package. `trace`: id of the trace that shows it. */
