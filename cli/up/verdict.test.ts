@@ -17,7 +17,7 @@ test('some in the dead letters', () => {
   const letters = { 'handler failed': 38, rejected: 2 }
   expect(balance({ ...state, letters }, report({ unique: 1960, dead: 40 }))).toEqual([
     'Given out: 2,000   in files: 1,960   in the dead letters: 40',
-    '`conveyor dlq list` shows the dead letters',
+    '`npx conveyor dlq list` shows the dead letters while Redis runs',
   ])
 })
 
@@ -29,7 +29,7 @@ test('some in neither, some that a person gave up, and entries that are no packa
   expect(found).toEqual([
     'Given out: 2,000   in files: 1,994   in the dead letters: 5 (2 of them purged)   in neither: 1',
     '1 more of the dead letters are no packages of this run',
-    '`conveyor dlq list` shows the dead letters',
+    '`npx conveyor dlq list` shows the dead letters while Redis runs',
   ])
 })
 

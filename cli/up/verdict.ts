@@ -26,6 +26,6 @@ export function balance({ sequence, letters, purged }: StreamState, { totals }: 
   return [
     `Given out: ${count(sequence)}   in files: ${count(unique - unexpected)}   in the dead letters: ${count(dead)}${purged > 0 ? ` (${count(purged)} of them purged)` : ''}${missing > 0 ? `   in neither: ${count(missing)}` : ''}`,
     ...(noPackages > 0 ? [`${count(noPackages)} more of the dead letters are no packages of this run`] : []),
-    ...(held > 0 ? ['`conveyor dlq list` shows the dead letters'] : []),
+    ...(held > 0 ? ['`npx conveyor dlq list` shows the dead letters while Redis runs'] : []),
   ]
 }
