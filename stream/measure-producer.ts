@@ -170,30 +170,16 @@ function observeGroups(groups: Groups): () => void {
 function observeFailures(groups: Groups): () => void {
   const meter = getMeter()
   const unit = '{message}'
-  const waiting = meter.createObservableGauge(METRIC.waiting, {
-    unit,
-    description: 'Messages that wait for another attempt',
-  })
-  const overdue = meter.createObservableGauge(METRIC.overdue, {
-    unit: 's',
-    description: 'How late the first message is that waits for another attempt',
-  })
-  const deadLetters = meter.createObservableGauge(METRIC.deadLetters, {
-    unit,
-    description: 'Entries in the dead letters',
-  })
-  const letters = meter.createObservableGauge(METRIC.letters, {
-    unit,
-    description: 'Dead letters of the group',
-  })
-  const replays = meter.createObservableCounter(METRIC.replays, {
-    unit,
-    description: 'Dead letters of this run that were replayed',
-  })
-  const purged = meter.createObservableCounter(METRIC.purged, {
-    unit,
-    description: 'Dead letters of this run that were deleted for good',
-  })
+  const gauge = (name: string, unit: string, description: string) =>
+    meter.createObservableGauge(name, { unit, description })
+  const total = (name: string, description: string) =>
+    meter.createObservableCounter(name, { unit, description })
+  const waiting = gauge(METRIC.waiting, unit, 'Messages that wait for another attempt')
+  const overdue = gauge(METRIC.overdue, 's', 'How late the first message is that waits for another attempt')
+  const deadLetters = gauge(METRIC.deadLetters, unit, 'Entries in the dead letters')
+  const letters = gauge(METRIC.letters, unit, 'Dead letters of the group')
+  const replays = total(METRIC.replays, 'Dead letters of this run that were replayed')
+  const purged = total(METRIC.purged, 'Dead letters of this run that were deleted for good')
   return observe(meter, [waiting, overdue, deadLetters, letters, replays, purged], result => {
     const fresh = groups.fresh
     for (const [, state] of fresh.slice(0, 1)) result.observe(deadLetters, state.deadLetters)

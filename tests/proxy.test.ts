@@ -235,7 +235,7 @@ test('a client that leaves while its reply is being lost is cut as well', async 
   proxy.pause()
   await truth.rpush('k', 'v')
   raw.end()
-  await new Promise(resolve => setTimeout(resolve, 50)) // both have reached the proxy
+  await vi.waitFor(() => expect(proxy.connections).toBe(0)) // its end has reached the proxy, which holds it back
   proxy.resume()
   await dropped
   expect(proxy.connections).toBe(0)

@@ -22,6 +22,7 @@
 --        (id of one that was to be retried and whose payload is missing, ...)}
 -- Errors FENCED  the session was ended: nothing was settled
 --        WRONGTYPE before the first write, because a script that fails half way stays half done
+-- Counts are for people: one that somebody has damaged must not stop a script half way, hence pcall.
 local stream, sessions, counts, dead, files, output = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local retry, waiting, history = KEYS[7], KEYS[8], KEYS[9]
 local group, me, lines, n = ARGV[1], ARGV[2], ARGV[4], tonumber(ARGV[5])
@@ -38,7 +39,6 @@ if redis.call('HGET', sessions, me) ~= ARGV[3] then
   return redis.error_reply('FENCED ' .. me)
 end
 
--- Counts are for people: one that somebody has damaged must not stop a script half way, hence pcall.
 local special, lineless = {}, {} -- index -> where its arguments begin; whether it has no line
 local at = 11
 while at <= #ARGV do
