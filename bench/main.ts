@@ -1,10 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { measureRecovery, recoveryHistogram } from '@conveyor/chaos'
 import { findRedisServer, startRedis } from '@conveyor/redis'
 import { connect } from '@conveyor/stream'
 import { Command, Option } from 'commander'
-import { measureRecovery } from './recovery.ts'
 import { lateness } from './retries.ts'
 import { memoryOver } from './soak.ts'
 import { median, spread } from './statistics.ts'
@@ -168,12 +168,12 @@ async function memory(points: number[]): Promise<void> {
   }
 }
 
-/** Kills consumers under load; the measurement is the tests' own, with more kills. */
+/** Kills consumers under load. */
 async function recovery(kills: number): Promise<void> {
   say(
     '\nTime to recover: SIGKILL of one of three consumers until all that it held is committed by the others',
   )
-  const text = await measureRecovery(kills)
+  const text = recoveryHistogram(await measureRecovery({ kills }))
   figures.recovery = text.split('\n').slice(0, 2)
   say(text.replace(/^/gm, '  '))
 }

@@ -1,7 +1,7 @@
+import { startProxy } from '@conveyor/chaos'
 import { createLog } from '@conveyor/service'
 import { StreamUnusable } from '@conveyor/stream'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { startProxy } from '../tests/proxy.ts'
 import { newName, until, useRedis } from '../tests/redis.ts'
 import { producerConfig } from './config.ts'
 import { parseMix, payloadOf } from './mix.ts'

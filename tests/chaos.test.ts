@@ -1,10 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { FAILING_HANDLER, type Pipeline, random, type ServiceProcess } from '@conveyor/chaos'
 import { replayDeadLetter } from '@conveyor/stream'
 import { expect, test, vi } from 'vitest'
-import type { Pipeline } from './pipeline.ts'
-import { random } from './random.ts'
-import type { ServiceProcess } from './service-process.ts'
 import { startPipeline } from './start-pipeline.ts'
 
 const SECONDS = Number(process.env.CHAOS_SECONDS || 60)
@@ -16,7 +13,7 @@ vi.setConfig({ testTimeout: SECONDS * 1000 + 300_000 })
 
 test('a mixture of all faults, for a minute: exactly once', async () => {
   const pipeline = await startPipeline({
-    HANDLER: fileURLToPath(new URL('failing-handler.mjs', import.meta.url)),
+    HANDLER: FAILING_HANDLER,
     RETRY_DELAY_MS: '200',
   })
   const chaos = new Chaos(pipeline, SEED)

@@ -1,8 +1,8 @@
 import { createServer, type Server } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { until } from '@conveyor/chaos'
 import { expect, onTestFinished, test } from 'vitest'
 import { OtlpSink } from '../bench/otlp-sink.ts'
-import { until } from './service-process.ts'
 import { startPipeline } from './start-pipeline.ts'
 
 const start = new URL('../telemetry/dist/start.js', import.meta.url)

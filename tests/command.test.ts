@@ -4,11 +4,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import {
+  contents,
+  type Exit,
+  faultsOf,
+  processesIn,
+  readOutput,
+  ServiceProcess,
+  until,
+} from '@conveyor/chaos'
 import { findRedisServer, startRedis } from '@conveyor/redis'
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
-import { contents, faultsOf, readOutput } from './output-lines.ts'
-import { processesIn } from './pipeline.ts'
-import { type Exit, ServiceProcess, until } from './service-process.ts'
 
 vi.setConfig({ testTimeout: 300_000 })
 

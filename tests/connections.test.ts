@@ -1,9 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { FAILING_HANDLER, type Pipeline, type ServiceProcess, sha, until } from '@conveyor/chaos'
 import { expect, test } from 'vitest'
-import { sha } from './faults.ts'
-import type { Pipeline } from './pipeline.ts'
-import { type ServiceProcess, until } from './service-process.ts'
 import { startPipeline, startWire } from './start-pipeline.ts'
 
 const KINDS = [
@@ -49,7 +46,7 @@ test('replies to a consumer lost, cut in half, or never to come', async () => {
   const pipeline = await startPipeline({ COMMAND_TIMEOUT_MS: '1000', MAX_DELIVERIES: '1000' })
   const wire = await startWire(pipeline)
   // Alone: what it lost waits for it. Some packages fail at first, so that there are retries too.
-  const HANDLER = fileURLToPath(new URL('failing-handler.mjs', import.meta.url))
+  const HANDLER = FAILING_HANDLER
   const consumer = pipeline.consumer('c1', { REDIS_URL: wire.url, HANDLER, RETRY_DELAY_MS: '20' })
   pipeline.producer(0, { RATE: '2000' })
   await pipeline.committed(500)

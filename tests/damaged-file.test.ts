@@ -1,7 +1,7 @@
 import { appendFile, copyFile, link, readFile, rename, truncate, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Pipeline } from '@conveyor/chaos'
 import { expect, test } from 'vitest'
-import type { Pipeline } from './pipeline.ts'
 import { QUICK_DEATH, startPipeline } from './start-pipeline.ts'
 
 interface Damage {

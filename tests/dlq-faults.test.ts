@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises'
+import { sha, startProxy } from '@conveyor/chaos'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { sha } from './faults.ts'
 import { bury, dlq, letterIds, returned, start } from './letters.ts'
-import { startProxy } from './proxy.ts'
 import { bench, ownRedis, until, useRedis } from './redis.ts'
 
 vi.setConfig({ testTimeout: 300_000 })

@@ -2,9 +2,8 @@ import { execFile } from 'node:child_process'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { failAt, type Pipeline } from '@conveyor/chaos'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { failAt } from './faults.ts'
-import type { Pipeline } from './pipeline.ts'
 import { QUICK_DEATH, startPipeline } from './start-pipeline.ts'
 
 const run = promisify(execFile)

@@ -1,5 +1,5 @@
+import { readOutput } from '@conveyor/chaos'
 import { expect, test } from 'vitest'
-import { readOutput } from './output-lines.ts'
 import { startPipeline } from './start-pipeline.ts'
 
 test('a destroyed group stops everybody with the reason, and nothing is doubled', async () => {

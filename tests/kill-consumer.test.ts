@@ -1,5 +1,5 @@
+import { failAt, handling } from '@conveyor/chaos'
 import { expect, test } from 'vitest'
-import { failAt, handling } from './faults.ts'
 import { QUICK_DEATH, startPipeline } from './start-pipeline.ts'
 
 /** Where a consumer kills itself; the name becomes its id, so that it stands in a failure. */

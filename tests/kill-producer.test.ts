@@ -1,6 +1,5 @@
+import { produced, sha } from '@conveyor/chaos'
 import { expect, test } from 'vitest'
-import { sha } from './faults.ts'
-import { produced } from './pipeline.ts'
 import { startPipeline, startWire } from './start-pipeline.ts'
 
 const isAppend = (request: string) => request.includes(sha('append'))

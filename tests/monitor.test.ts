@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { ServiceProcess, until } from '@conveyor/chaos'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Report, Seen } from '../cli/monitor/report.ts'
-import { ServiceProcess, until } from './service-process.ts'
 import { startPipeline } from './start-pipeline.ts'
 
 const main = fileURLToPath(new URL('../cli/dist/main.js', import.meta.url))

@@ -1,8 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { contents, type Pipeline, readOutput } from '@conveyor/chaos'
 import { expect, test } from 'vitest'
-import { contents, readOutput } from './output-lines.ts'
-import type { Pipeline } from './pipeline.ts'
 import { startPipeline } from './start-pipeline.ts'
 
 /** Waits until every consumer has joined a run after `folder`'s. */

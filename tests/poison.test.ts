@@ -1,10 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { handling, type Pipeline, until } from '@conveyor/chaos'
 import { Lane } from '@conveyor/stream'
 import { expect, test } from 'vitest'
-import { handling } from './faults.ts'
-import type { Pipeline } from './pipeline.ts'
-import { until } from './service-process.ts'
 import { QUICK_DEATH, startPipeline } from './start-pipeline.ts'
 import { supervise } from './supervise.ts'
 

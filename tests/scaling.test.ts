@@ -1,6 +1,5 @@
+import { produced, type ServiceProcess } from '@conveyor/chaos'
 import { expect, test } from 'vitest'
-import { produced } from './pipeline.ts'
-import type { ServiceProcess } from './service-process.ts'
 import { QUICK_DEATH, startPipeline } from './start-pipeline.ts'
 
 test('consumers come and go under load', async () => {

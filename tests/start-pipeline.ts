@@ -1,6 +1,5 @@
+import { Pipeline, type RedisProxy, startProxy } from '@conveyor/chaos'
 import { expect, onTestFinished, vi } from 'vitest'
-import { Pipeline } from './pipeline.ts'
-import { type RedisProxy, startProxy } from './proxy.ts'
 
 // Real processes on a machine that may be busy with others: what is waited for has a deadline of its own.
 vi.setConfig({ testTimeout: 300_000 })

@@ -1,5 +1,5 @@
+import { failAt } from '@conveyor/chaos'
 import { expect, test } from 'vitest'
-import { failAt } from './faults.ts'
 import { QUICK_DEATH, startPipeline } from './start-pipeline.ts'
 
 // Long deadlines, so that the consumer that was stopped meets the fence before its own timers.

@@ -1,5 +1,4 @@
-import type { Pipeline } from './pipeline.ts'
-import type { ServiceProcess } from './service-process.ts'
+import type { Pipeline, ServiceProcess } from '@conveyor/chaos'
 
 /** A consumer that is started again when a signal has ended it. */
 export interface Supervised {

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
+import { failAt } from '@conveyor/chaos'
 import { expect, test } from 'vitest'
-import { failAt } from './faults.ts'
 import { QUICK_DEATH, startPipeline } from './start-pipeline.ts'
 
 const REFUSED = { code: 1, signal: null }

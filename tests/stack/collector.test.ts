@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
+import { until } from '@conveyor/chaos'
 import { describe, expect, inject, test } from 'vitest'
-import { until } from '../service-process.ts'
 import { alertExpressions } from './rules.ts'
 import { explained, useWatchedPipeline } from './start-stack.ts'
 

@@ -1,9 +1,7 @@
 import { deepStrictEqual } from 'node:assert'
 import { fileURLToPath } from 'node:url'
+import { failAt, type Pipeline, ServiceProcess, type Step } from '@conveyor/chaos'
 import { Lane } from '@conveyor/stream'
-import { failAt, type Step } from '../faults.ts'
-import type { Pipeline } from '../pipeline.ts'
-import { ServiceProcess } from '../service-process.ts'
 import { QUICK_DEATH } from '../start-pipeline.ts'
 import { TELEMETRY, type Watched } from './start-stack.ts'
 

@@ -1,4 +1,4 @@
-import { until } from '../service-process.ts'
+import { until } from '@conveyor/chaos'
 
 export interface Span {
   readonly trace: string

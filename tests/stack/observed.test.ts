@@ -1,5 +1,5 @@
+import { until } from '@conveyor/chaos'
 import { beforeAll, describe, expect, inject, test } from 'vitest'
-import { until } from '../service-process.ts'
 import { panelQueries, provisionedDatasources, usedDatasources } from './dashboards.ts'
 import { type DocumentedMetric, documented, seriesOf } from './documented.ts'
 import { runWithFaults, SETTINGS } from './fault-run.ts'

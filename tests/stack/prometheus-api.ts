@@ -1,4 +1,4 @@
-import { until } from '../service-process.ts'
+import { until } from '@conveyor/chaos'
 
 export interface Sample {
   readonly metric: Record<string, string>

@@ -1,5 +1,5 @@
+import { Pipeline } from '@conveyor/chaos'
 import { afterAll, beforeAll, inject } from 'vitest'
-import { Pipeline } from '../pipeline.ts'
 import { Stack } from './stack.ts'
 import { root } from './versions.ts'
 

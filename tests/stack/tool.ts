@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { until } from '../service-process.ts'
+import { until } from '@conveyor/chaos'
 
 export interface ToolOptions {
   readonly name: string

@@ -1,4 +1,4 @@
-import { handling } from './faults.ts'
+import { handling } from './inject.ts'
 import { Pipeline } from './pipeline.ts'
 import { type ServiceProcess, until } from './service-process.ts'
 

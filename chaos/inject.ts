@@ -1,8 +1,12 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { root } from './root.ts'
 
-const file = (name: string) => new URL(name, import.meta.url)
+/** Handlers that fail, and what is loaded into a process to make it fail. */
+export const FAILING_HANDLER = join(root, 'chaos/inject/failing-handler.mjs')
+const PRELOAD = join(root, 'chaos/inject/fault-preload.mjs')
+const HANDLER = join(root, 'chaos/inject/fault-handler.mjs')
 
 /** Where a consumer can be made to fail: around its writes to output files, or around a commit. */
 export type Step = 'before write' | 'before datasync' | 'after datasync' | 'before commit' | 'after commit'
@@ -13,7 +17,7 @@ export type Action = 'SIGKILL' | 'SIGSTOP' | 'EIO'
 /** Variables with which a process does this to itself at the `from`-th to `to`-th time that it gets there. */
 export function failAt(step: Step, from: number, action: Action = 'SIGKILL', to = from): NodeJS.ProcessEnv {
   return {
-    NODE_OPTIONS: `--import=${file('fault-preload.mjs')}`,
+    NODE_OPTIONS: `--import=${PRELOAD}`,
     FAULT: JSON.stringify({ step, from, to, action, commit: sha('commit') }),
   }
 }
@@ -26,15 +30,12 @@ export type Handling =
 
 /** Variables with which a consumer uses that handler. `journal` gets a line for each start on `package`. */
 export function handling(what: Handling, journal?: string): NodeJS.ProcessEnv {
-  return {
-    HANDLER: fileURLToPath(file('fault-handler.mjs')),
-    HANDLING: JSON.stringify({ ...what, journal }),
-  }
+  return { HANDLER, HANDLING: JSON.stringify({ ...what, journal }) }
 }
 
 /** The name by which Redis is asked to run a script of the library. */
 export function sha(script: string): string {
   return createHash('sha1')
-    .update(readFileSync(file(`../stream/lua/${script}.lua`)))
+    .update(readFileSync(join(root, 'stream/lua', `${script}.lua`)))
     .digest('hex')
 }

@@ -3,15 +3,13 @@ import { cp, mkdir, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/pro
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { findRedisServer, type RedisProcess, startRedis } from '@conveyor/redis'
 import { type DeadLetter, deadLetters, flush, inspect, keysOf, type StreamState } from '@conveyor/stream'
 import { validate } from '@conveyor/validator'
 import { Redis } from 'ioredis'
 import { faultsOf, readOutput } from './output-lines.ts'
+import { program } from './root.ts'
 import { ServiceProcess, until } from './service-process.ts'
-
-const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Ms that anything may take on a machine that is busy with other things. */
 const PATIENCE = 90_000
@@ -61,7 +59,7 @@ export class Pipeline {
 
   private run(service: 'consumer' | 'producer', name: string, env: NodeJS.ProcessEnv): ServiceProcess {
     if (this.closed) throw new Error('the pipeline has been closed')
-    const script = join(root, service, 'dist', 'main.js')
+    const script = program(service)
     const started = new ServiceProcess(name, script, [], {
       env: { ...process.env, REDIS_URL: this.redis.url, ...this.env, ...env },
       cwd: this.dir,

@@ -1,0 +1,7 @@
+export { type Action, FAILING_HANDLER, failAt, type Handling, handling, type Step, sha } from './inject.ts'
+export { contents, faultsOf, type OutputLines, readOutput } from './output-lines.ts'
+export { Pipeline, processesIn, produced } from './pipeline.ts'
+export { type Match, type RedisProxy, startProxy } from './proxy.ts'
+export { random } from './random.ts'
+export { measureRecovery, quantile, type Recovery, recoveryHistogram } from './recovery.ts'
+export { type Exit, type LogLine, ServiceProcess, until } from './service-process.ts'
