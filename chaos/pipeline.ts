@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/pro
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { findRedisServer, type RedisProcess, startRedis } from '@conveyor/redis'
+import { findRedisServer, type RedisProcess, type StartOptions, startRedis } from '@conveyor/redis'
 import { type DeadLetter, deadLetters, flush, inspect, keysOf, type StreamState } from '@conveyor/stream'
 import { validate } from '@conveyor/validator'
 import { Redis } from 'ioredis'
@@ -29,6 +29,7 @@ export class Pipeline {
     readonly dir: string,
     public redis: RedisProcess,
     private readonly env: NodeJS.ProcessEnv,
+    private readonly server: ServerOptions,
   ) {
     this.outputDir = join(dir, 'output')
     this.dataDir = join(dir, 'redis')
@@ -38,10 +39,14 @@ export class Pipeline {
 
   /** @param env variables for all services */
   static async start(env: NodeJS.ProcessEnv = {}): Promise<Pipeline> {
-    const dir = await mkdtemp(join(tmpdir(), 'conveyor-faults-'))
-    await mkdir(join(dir, 'redis'))
-    const redis = await serve(join(dir, 'redis'), await quietPort())
-    return new Pipeline(dir, redis, env)
+    return Pipeline.startIn(await mkdtemp(join(tmpdir(), 'conveyor-faults-')), env)
+  }
+
+  /** As `start`, in a folder that is there: its `redis` and `output` may be disks of their own. */
+  static async startIn(dir: string, env: NodeJS.ProcessEnv, server: ServerOptions = {}): Promise<Pipeline> {
+    await mkdir(join(dir, 'redis'), { recursive: true })
+    const redis = await serve(join(dir, 'redis'), await quietPort(), server)
+    return new Pipeline(dir, redis, env, server)
   }
 
   consumer(id: string, env: NodeJS.ProcessEnv = {}): ServiceProcess {
@@ -102,7 +107,7 @@ export class Pipeline {
     this.redis.kill('SIGKILL')
     await this.redis.exited
     await meanwhile()
-    this.redis = await serve(this.dataDir, this.redis.port)
+    this.redis = await serve(this.dataDir, this.redis.port, this.server)
   }
 
   /** Keeps a copy of what Redis has on disk; {@link rollBackRedis} puts it in place. */
@@ -250,9 +255,12 @@ function clean<T extends { duplicates: number; repeats: number }>(totals: T): T 
   return { ...totals, ...zero }
 }
 
-async function serve(dir: string, port: number): Promise<RedisProcess> {
-  const { path } = await findRedisServer({ interactive: false })
-  return startRedis({ path, dir, port, appendfsync: 'always' })
+/** Which server a pipeline starts; default: the one that is found, with `appendfsync always`. */
+export type ServerOptions = Partial<Pick<StartOptions, 'path' | 'appendfsync'>>
+
+async function serve(dir: string, port: number, server: ServerOptions): Promise<RedisProcess> {
+  const path = server.path ?? (await findRedisServer({ interactive: false })).path
+  return startRedis({ appendfsync: 'always', ...server, path, dir, port })
 }
 
 /**

@@ -41,6 +41,9 @@ export interface RedisProxy {
 
 export type Match = (request: string) => boolean
 
+/** Gets each request that is forwarded; what it returns gets the reply, unless that is lost. */
+export type Observer = (request: Buffer) => ((reply: Buffer) => void) | undefined
+
 /** What waits for its request: in order of being asked for, each is used once. */
 interface Trap {
   match: Match
@@ -54,6 +57,7 @@ interface Weather {
   paused: boolean
   delayMs: number
   traps: Trap[]
+  observe: Observer | undefined
 }
 
 /**
@@ -62,10 +66,12 @@ interface Weather {
  */
 export async function startProxy({
   target,
+  observe,
 }: {
   target: { host: string; port: number }
+  observe?: Observer
 }): Promise<RedisProxy> {
-  const weather: Weather = { paused: false, delayMs: 0, traps: [] }
+  const weather: Weather = { paused: false, delayMs: 0, traps: [], observe }
   const wires = new Set<Wire>()
   const server = createServer({ allowHalfOpen: true, noDelay: true }, near => {
     const wire = new Wire(near, connect({ ...target, allowHalfOpen: true, noDelay: true }), weather)
@@ -130,6 +136,8 @@ class Wire {
   readonly closed: Promise<unknown>
   #requests = 0
   #replies = 0
+  /** Who wants to see which reply. */
+  readonly #observers = new Map<number, (reply: Buffer) => void>()
   /** The trap that a request went into, and which reply is its own. */
   #caught: { trap: Trap; reply: number } | undefined
 
@@ -170,6 +178,8 @@ class Wire {
     const index = this.#caught ? -1 : traps.findIndex(({ match }) => match(request.toString()))
     const [trap] = index < 0 ? [] : traps.splice(index, 1)
     if (trap) this.#caught = { trap, reply: this.#requests }
+    const observer = this.#weather.observe?.(request)
+    if (observer) this.#observers.set(this.#requests, observer)
     this.#far.write(request)
   }
 
@@ -177,6 +187,7 @@ class Wire {
     if (!isPush(reply)) this.#replies += 1
     if (isPush(reply) || this.#replies !== this.#caught?.reply) {
       this.near.write(reply)
+      this.#show(reply)
       return
     }
     const { trap } = this.#caught
@@ -189,6 +200,12 @@ class Wire {
     const part = trap.reply === 'half' ? Math.ceil(reply.length / 2) : 0
     // A reset takes back what the system has not taken over yet: earlier replies too.
     this.near.write(reply.subarray(0, part), () => this.cut().then(trap.sprung))
+  }
+
+  #show(reply: Buffer): void {
+    if (isPush(reply)) return
+    this.#observers.get(this.#replies)?.(reply)
+    this.#observers.delete(this.#replies)
   }
 }
 
