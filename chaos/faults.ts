@@ -160,6 +160,7 @@ export const draw: Record<Kind, (world: World, draw: Draw) => Fault> = {
     const most = 2 * world.initialConsumers
     if (wanted.length > 1 && (wanted.length >= most || draw.chance(0.5))) {
       const slot = draw.one(wanted)
+      slot.wanted = false // from now on, so that one always stays
       const { uses } = onWires(slot)
       return {
         target: `${slot.name} leaves`,

@@ -143,3 +143,5 @@ try {
   clearInterval(display)
   live?.done()
 }
+// What waited for something of a world that is gone must not hold the process.
+process.exit()

@@ -66,7 +66,7 @@ export class Run {
   readonly strange: string[] = []
   readonly recoveries: number[] = []
   state: StreamState | undefined
-  phase: 'faults' | 'draining' | 'checking' = 'faults'
+  phase: 'faults' | 'draining' | 'checking' | 'over' = 'faults'
   private readonly begun = performance.now()
   private readonly locks = new Locks()
   private readonly going = new Set<Promise<void>>()
@@ -74,8 +74,9 @@ export class Run {
   constructor(
     private readonly world: World,
     private readonly options: RunOptions,
-    /** Ends the faults early. */
+    /** Ends the faults early, and all the rest too. */
     private readonly enough: AbortSignal,
+    private readonly now: AbortSignal,
   ) {}
 
   get elapsed(): number {
@@ -86,6 +87,7 @@ export class Run {
     const sampler = setInterval(() => void this.sample(), 500)
     try {
       await this.inject()
+      this.now.throwIfAborted()
       this.phase = 'draining'
       await this.drain().catch((error: Error) => this.strange.push(error.message))
       await Promise.all(this.world.slots.map(slot => slot.kill()))
@@ -102,6 +104,7 @@ export class Run {
       return { seed, ms, faults, samples, verdict, recoveries, events, strange }
     } finally {
       clearInterval(sampler)
+      this.phase = 'over'
     }
   }
 
@@ -182,7 +185,7 @@ export class Run {
     const held = await this.pendingOf(slot.name).catch(() => [])
     if (held.length === 0) return
     const [first, last] = [held[0] as string, held.at(-1) as string]
-    for (;;) {
+    while (this.phase !== 'over') {
       await sleep(20)
       const left = new Set(await this.pendingOf(undefined, first, last).catch(() => held))
       if (held.some(id => left.has(id))) continue
@@ -227,10 +230,13 @@ export async function chaos(
   try {
     const kinds = options.kinds.filter(kind => !world.impossible.has(kind))
     if (kinds.length === 0) throw new Error([...world.impossible].map(pair => pair.join(' ')).join(', '))
-    const run = new Run(world, { ...options, kinds }, enough)
+    const run = new Run(world, { ...options, kinds }, AbortSignal.any([enough, now]), now)
     watch?.(run, world)
-    const result = await Promise.race([run.finish(), once(now, 'abort').then(() => undefined)])
-    if (!result) throw new Error('it was ended')
+    const finished = run.finish()
+    finished.catch(() => {}) // it may fail when all is over
+    const ended = once(now, 'abort').then(() => Promise.race([finished, sleep(10_000)]))
+    const result = await Promise.race([finished, ended])
+    if (!result || now.aborted) throw new Error('it was ended')
     await keep?.(world.pipeline.dir, result)
     return result
   } finally {
