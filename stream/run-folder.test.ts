@@ -124,10 +124,13 @@ test('several of one group prepare a directory at the same time', async () => {
   expect(await visible(directory)).toEqual(['consumer_a.txt'])
 })
 
-test('a mark that a crash left empty is written anew', async () => {
+test.each([
+  ['empty', ''],
+  ['with nothing but its length', '\0'.repeat(16)],
+])('a mark that a crash left %s is written anew', async (_, text) => {
   const directory = await tempDir()
   await mkdir(join(directory, 'runs'), { recursive: true })
-  await writeFile(join(directory, 'runs', '.owner'), '')
+  await writeFile(join(directory, 'runs', '.owner'), text)
   await runWith(directory, 'one')
   await expect(prepareRunFolder(runFolder(directory, 'one'), keysOf('x', 'y'))).rejects.toThrow(OutputRefused)
 })

@@ -97,8 +97,8 @@ async function claimDirectory(directory: string, owner: string): Promise<void> {
     if (error.code !== 'EEXIST') throw error
   })
   const found = await readFile(path, 'utf8')
-  // A crash or a full disk may have left the mark empty: it says nothing then.
-  if (found === '') await writeFile(path, owner)
+  // A crash or a full disk may have left the mark empty, or only its length: it says nothing then.
+  if (/^\0*$/.test(found)) await writeFile(path, owner)
   else if (found !== owner) {
     const [stream, group] = found.trim().split(' ')
     throw new OutputRefused(
