@@ -12,6 +12,9 @@ import { type Choice, current, type Process, type Source, serverTime, type World
 const folder = new URL('../../stream/lua/', import.meta.url)
 const digest = (text: string) => createHash('sha1').update(text).digest('hex')
 
+/** How soon it is decided what becomes of a request that nobody waits for any more: late. */
+const LINGERING = 0.02
+
 /** Scripts that add entries to the stream. */
 const ADDING = new Set(['append', 'due', 'replay'])
 
@@ -191,10 +194,10 @@ export class Link extends Duplex {
         choices.push(
           {
             what: `${this.id} executes ${request.name}, unheard`,
-            weight: 0.5,
+            weight: LINGERING,
             run: () => this.execute(request),
           },
-          { what: `${this.id} loses what was sent`, weight: 0.5, run: () => this.lose() },
+          { what: `${this.id} loses what was sent`, weight: LINGERING, run: () => this.lose() },
         )
       return choices
     }
