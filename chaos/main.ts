@@ -120,7 +120,7 @@ async function keep(folder: string, result: Result): Promise<void> {
   )
   await writeFile(join(report, 'timeline.svg'), timeline(result))
   if (good(result)) return
-  for (const name of ['journal.jsonl', 'redis.json', 'output', 'redis'])
+  for (const name of ['journal.jsonl', 'redis.json', 'output', 'redis', 'logs'])
     await cp(join(folder, name), join(report, name), { recursive: true, verbatimSymlinks: true })
 }
 

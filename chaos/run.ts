@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { StreamState } from '@conveyor/stream'
@@ -96,6 +96,10 @@ export class Run {
       const { pipeline, journal } = this.world
       const state = await redisState(pipeline.redis.url)
       await writeFile(join(pipeline.dir, 'redis.json'), JSON.stringify(state))
+      await mkdir(join(pipeline.dir, 'logs'))
+      for (const { name, processes } of this.world.slots)
+        for (const [index, { output }] of processes.entries())
+          await writeFile(join(pipeline.dir, 'logs', `${name}-${index + 1}.log`), output)
       await journal.flush()
       const verdict = await check(pipeline.dir)
       const { seed } = this.options

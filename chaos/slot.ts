@@ -50,11 +50,11 @@ export class Slot {
     )
   }
 
-  /** How those ended that neither a signal ended nor the end of their work, nor somebody else under their id. */
+  /** How those ended that no signal ended, and that say no good reason: somebody else lives, or a fault holds them up. */
   strangeEnds(): string[] {
     return this.processes
       .filter(({ exit }) => exit && exit.code !== 0 && exit.signal === null)
-      .filter(({ log }) => !log.at(-1)?.msg.includes('in use by the live process'))
+      .filter(({ log }) => !/in use by the live process|could not finish in time/.test(`${log.at(-1)?.msg}`))
       .map(one => one.lastWords(5))
   }
 }
