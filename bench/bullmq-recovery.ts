@@ -58,7 +58,7 @@ export async function bullmqRecovery(
     return times
   } finally {
     await end([producer as ChildProcess, ...running], 'SIGKILL')
-    await forget(redis, QUEUE)
+    await forget(redis, peer, QUEUE)
   }
 }
 

@@ -50,5 +50,5 @@ function measure(
   setting: Setting,
 ): Promise<number> {
   const run = role === 'consume' ? peerConsumeRound : peerProduceRound
-  return run(redis, peer, `bench_peer_${round}`, total, setting)
+  return run(redis, peer, `bench_peer_${role}_${round}`, total, setting)
 }

@@ -27,6 +27,8 @@ export interface Peer {
   readonly producers: readonly [Setting, ...Setting[]]
   /** Messages that are queued, or given out and not finished. */
   left(redis: Redis, queue: string): Promise<number>
+  /** A pattern for all keys that it leaves in Redis. */
+  keys(queue: string): string
 }
 
 /** Where they are installed, and what draws pictures with them. */
@@ -66,6 +68,7 @@ const NODE = [
       queue => `bull:${queue}:wait`,
       queue => `bull:${queue}:active`,
     ),
+    keys: (queue: string) => `bull:${queue}:*`,
   },
   {
     package: 'bee-queue',
@@ -75,6 +78,7 @@ const NODE = [
       queue => `bq:${queue}:waiting`,
       queue => `bq:${queue}:active`,
     ),
+    keys: (queue: string) => `bq:${queue}:*`,
   },
   {
     package: 'redis-smq',
@@ -82,6 +86,7 @@ const NODE = [
     consumers: grid([1, 2], [10, 50]),
     // What its consumers hold, one each, counts as done: that is little, and in its favour.
     left: lists(queue => `redis-smq-800.26:default:1:${queue}`),
+    keys: () => 'redis-smq-*', // a list of all queues among them
   },
 ]
 
@@ -103,10 +108,10 @@ export async function findPeers(
   return { peers: py ? peers : [...peers, fastStream()], missing }
 }
 
-function nodePeer({ package: name, title, consumers, left }: (typeof NODE)[number]): Peer {
+function nodePeer({ package: name, title, ...peer }: (typeof NODE)[number]): Peer {
   const { version } = JSON.parse(readFileSync(join(folder, 'node_modules', name, 'package.json'), 'utf8'))
   const command = [process.execPath, join(folder, `${name}.mjs`)] as const
-  return { name: `${title} ${version}`, command, consumers, producers: PRODUCERS, left }
+  return { ...peer, name: `${title} ${version}`, command, producers: PRODUCERS }
 }
 
 function fastStream(): Peer {
@@ -125,6 +130,7 @@ function fastStream(): Peer {
       const length = await redis.xlen(queue)
       return length > 0 ? length - (await settledBy(redis, queue, GROUP)) : 0
     },
+    keys: queue => queue,
   }
 }
 
@@ -205,7 +211,7 @@ export async function peerConsumeRound(
     return await whileAlive(children, measured())
   } finally {
     await end(children, 'SIGKILL')
-    await forget(redis, queue)
+    await forget(redis, peer, queue)
   }
 }
 
@@ -220,7 +226,7 @@ export async function peerProduceRound(
   try {
     return await produceAll(redis, peer, queue, total, setting)
   } finally {
-    await forget(redis, queue)
+    await forget(redis, peer, queue)
   }
 }
 
@@ -284,9 +290,9 @@ export function go(children: ChildProcess[]): void {
   for (const child of children) child.stdin?.write('go\n')
 }
 
-/** Removes whatever a queue has left in Redis. */
-export async function forget(redis: Redis, queue: string): Promise<void> {
-  const stream = redis.scanStream({ match: `*${queue}*`, count: 1000 })
+/** Removes whatever a peer has left in Redis. */
+export async function forget(redis: Redis, peer: Peer, queue: string): Promise<void> {
+  const stream = redis.scanStream({ match: peer.keys(queue), count: 1000 })
   for await (const keys of stream) if (keys.length > 0) await redis.unlink(...(keys as string[]))
 }
 

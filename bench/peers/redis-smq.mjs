@@ -22,9 +22,8 @@ Configuration.getSetConfig({
 const call = (target, method, ...args) => promisify(target[method]).call(target, ...args)
 
 if (producing) {
-  await call(new Queue(), 'save', queue, EQueueType.FIFO_QUEUE, EQueueDeliveryModel.POINT_TO_POINT).catch(
-    () => {},
-  ) // is there
+  const type = [EQueueType.FIFO_QUEUE, EQueueDeliveryModel.POINT_TO_POINT]
+  await call(new Queue(), 'save', queue, ...type).catch(() => {}) // another process has
   const producer = new Producer()
   await call(producer, 'run')
   await ready()
