@@ -12,7 +12,7 @@ export const consume: Part = async bench => {
   await fill(url, stream, total)
   const round = (count: number, dir?: string) => (name: string) =>
     consumeRound(redis, url, name, total, { stream, count }, dir)
-  const peers = await peerContenders(bench, 'consume', quick ? 5000 : 100_000)
+  const peers = await peerContenders(bench, 'consume')
   const measured = await inTurn(bench, 'Consume', [
     { name: 'bare ioredis loop', run: round(1) },
     { name: 'Conveyor, 1 consumer', run: round(1, outputDir) },

@@ -1,23 +1,32 @@
 import { type Bench, type Contender, inTurn } from './bench.ts'
 import { described, type Peer, peerConsumeRound, peerProduceRound, type Setting } from './peers.ts'
-import { median } from './statistics.ts'
+
+type Role = 'consume' | 'produce'
+
+/** Seconds that one round of a peer takes, about. */
+const SECONDS = 6
+
+/** Messages of a first attempt, and at most. */
+const FEW = 5000
+const MANY = 300_000
 
 /**
- * The other queues as contenders, each on the setting that was the fastest of all in one attempt at a tenth of the
- * messages, and a sentence about each setting. Quick: on the first of its settings.
+ * The other queues as contenders, each on the setting that was the fastest of all just before, and a sentence about
+ * each. How many messages it gets depends on how fast it is. Quick: a few, on the first of its settings.
  */
 export async function peerContenders(
   bench: Bench,
-  role: 'consume' | 'produce',
-  total: number,
+  role: Role,
 ): Promise<{ contenders: Contender[]; notes: string[] }> {
   const contenders: Contender[] = []
   const notes: string[] = []
   for (const peer of bench.peers) {
     const settings = role === 'consume' ? peer.consumers : peer.producers
-    const setting = bench.quick ? settings[0] : await fastest(bench, peer, role, settings, total / 10)
+    const { setting, total } = bench.quick
+      ? { setting: settings[0], total: FEW }
+      : await fastest(bench, peer, role, settings)
     contenders.push({ name: peer.name, run: round => measure(bench, peer, role, round, total, setting) })
-    notes.push(`${peer.name}: ${described(setting)}.`)
+    notes.push(`${peer.name}: ${described(setting)}; ${total.toLocaleString('en-US')} messages.`)
   }
   return { contenders, notes: [...notes, ...bench.missing.map(sentence => `${sentence}.`)] }
 }
@@ -25,26 +34,34 @@ export async function peerContenders(
 async function fastest(
   bench: Bench,
   peer: Peer,
-  role: 'consume' | 'produce',
+  role: Role,
   settings: readonly [Setting, ...Setting[]],
-  total: number,
-): Promise<Setting> {
+): Promise<{ setting: Setting; total: number }> {
   const found = await inTurn(
     { rounds: 1, progress: bench.progress },
     `${peer.name}, finding its fastest setting`,
     settings.map(setting => ({
       name: described(setting),
-      run: round => measure(bench, peer, role, `try${round}`, total, setting),
+      run: async round => {
+        const rate = await measure(bench, peer, role, `few${round}`, FEW, setting)
+        return rate < FEW / 2 ? rate : measure(bench, peer, role, `more${round}`, messages(rate / 2), setting)
+      },
     })),
   )
-  const rates = found.map(({ values }) => median([...values]))
-  return settings[rates.indexOf(Math.max(...rates))] as Setting
+  const rates = found.map(({ values }) => values[0] as number)
+  const best = Math.max(...rates)
+  return { setting: settings[rates.indexOf(best)] as Setting, total: messages(best) }
+}
+
+/** How many take about as long as a round. */
+function messages(rate: number): number {
+  return Math.min(MANY, Math.max(FEW, Math.ceil((rate * SECONDS) / 1000) * 1000))
 }
 
 function measure(
   { redis }: Bench,
   peer: Peer,
-  role: 'consume' | 'produce',
+  role: Role,
   round: string,
   total: number,
   setting: Setting,

@@ -10,7 +10,7 @@ export const produce: Part = async bench => {
   const total = quick ? 50_000 : 600_000
   const stream = 'bench_produce'
   const round = (bare: boolean) => (name: string) => produceRound(redis, url, name, total, { stream }, bare)
-  const peers = await peerContenders(bench, 'produce', quick ? 5000 : 100_000)
+  const peers = await peerContenders(bench, 'produce')
   const measured = await inTurn(bench, 'Produce', [
     { name: 'bare Lua loop', run: round(true) },
     { name: 'Conveyor producer', run: round(false) },
