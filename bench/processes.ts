@@ -1,25 +1,48 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { once, setMaxListeners } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
 const require = createRequire(import.meta.url)
 
-/** A script of this folder as a process. */
-export function script(name: string, args: string[]): ChildProcess {
-  const path = fileURLToPath(new URL(`${name}.js`, import.meta.url))
-  return spawn(process.execPath, [path, ...args], { stdio: ['ignore', 'ignore', 'inherit'] })
+/** All that were started and have not ended. */
+const alive = new Set<ChildProcess>()
+
+/** Starts a process that {@link endAll} ends if nobody else does. */
+export function start(...[command, args, options]: Parameters<typeof spawn>): ChildProcess {
+  const child = spawn(command, args, options)
+  alive.add(child)
+  child.once('exit', () => alive.delete(child))
+  child.once('error', () => alive.delete(child))
+  return child
 }
 
-/** A service as a process, with the SDK if it is told something; it prints only its errors. */
+export function endAll(): Promise<void> {
+  return end([...alive], 'SIGKILL')
+}
+
+/** A script of this folder as a process; what it sends comes as messages. */
+export function script(name: string, args: string[], node: string[] = []): ChildProcess {
+  const path = fileURLToPath(new URL(`${name}.js`, import.meta.url))
+  return start(process.execPath, [...node, path, ...args], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+}
+
+export interface ServiceOptions {
+  readonly env: NodeJS.ProcessEnv
+  /** With the SDK, which is told this. */
+  readonly telemetry?: NodeJS.ProcessEnv | undefined
+  /** Options of Node.js. */
+  readonly node?: string[]
+}
+
+/** A service as a process; it prints only its errors. */
 export function service(
   name: 'producer' | 'consumer',
-  env: NodeJS.ProcessEnv,
-  telemetry?: NodeJS.ProcessEnv,
+  { env, telemetry, node = [] }: ServiceOptions,
 ): ChildProcess {
   const sdk = telemetry ? ['--import', import.meta.resolve('@conveyor/telemetry')] : []
-  return spawn(process.execPath, [...sdk, require.resolve(`@conveyor/${name}/main`)], {
+  return start(process.execPath, [...node, ...sdk, require.resolve(`@conveyor/${name}/main`)], {
     env: { ...process.env, LOG_LEVEL: 'error', ...telemetry, ...env },
     stdio: ['ignore', 'inherit', 'inherit'],
   })
@@ -28,6 +51,7 @@ export function service(
 /** What `work` gives; fails as soon as one of the processes that it needs ends. */
 export async function whileAlive<T>(children: ChildProcess[], work: Promise<T>): Promise<T> {
   const done = new AbortController()
+  setMaxListeners(0, done.signal)
   const deaths = children.map(async child => {
     const [code, signal] = await once(child, 'exit', { signal: done.signal })
     throw new Error(`a process that is measured ended by itself (${signal ?? `exit code ${code}`})`)

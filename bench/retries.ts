@@ -2,27 +2,51 @@ import type { ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { type Keys, keysOf } from '@conveyor/stream'
 import type { Redis } from 'ioredis'
+import { inTurn, type Part } from './bench.ts'
 import { end, service, whileAlive } from './processes.ts'
-import { consumerEnv, fill, until } from './throughput.ts'
+import { percentile } from './statistics.ts'
+import { rateTable } from './table.ts'
+import { consumeRound, consumerEnv, fill, until } from './throughput.ts'
+
+/** How much later than they were due messages came back, and what it costs that others wait. */
+export const retries: Part = async bench => {
+  const { redis, url, outputDir, quick } = bench
+  const late = await lateness(redis, url, quick ? 2000 : 20_000, outputDir)
+  const [p50, p99, most] = [0.5, 0.99, 1].map(part => percentile(late, part))
+  const total = quick ? 50_000 : 600_000
+  const stream = 'bench_waiting'
+  await fill(url, stream, total)
+  const round = (waiting: number) => (name: string) =>
+    consumeRound(redis, url, name, total, { stream, waiting }, outputDir)
+  const measured = await inTurn(bench, 'Retries', [
+    { name: 'nothing waits', run: round(0) },
+    { name: '100,000 messages wait for their retry', run: round(100_000) },
+  ])
+  await redis.unlink(stream)
+  return [
+    {
+      id: 'retries',
+      title: 'Messages come back, 1,000 due per second',
+      head: ['later than due', 'p50', 'p99', 'at most'],
+      rows: [[`${late.length.toLocaleString('en-US')} messages`, `${p50} ms`, `${p99} ms`, `${most} ms`]],
+      figures: { messages: late.length, p50, p99, most },
+    },
+    rateTable({ id: 'waiting', title: 'Consume while others wait' }, measured),
+  ]
+}
 
 /**
- * How much later than they were due messages came back to the stream, ms, in ascending order: `count` of them, one due
- * each millisecond, returned by three consumers that all look for what is due.
+ * How much later than they were due messages came back to the stream, ms: `count` of them, one due each millisecond,
+ * returned by three consumers that all look for what is due.
  */
-export async function lateness(
-  redis: Redis,
-  url: string,
-  count: number,
-  outputDir: string,
-): Promise<number[]> {
+async function lateness(redis: Redis, url: string, count: number, outputDir: string): Promise<number[]> {
   const stream = 'bench_retries'
   const keys = keysOf(stream, 'fill')
   await fill(url, stream, count)
   const handler = fileURLToPath(new URL('late-handler.js', import.meta.url))
   const children: ChildProcess[] = ['c1', 'c2', 'c3'].map(id =>
     service('consumer', {
-      ...consumerEnv(url, stream, 'fill', id, `${outputDir}/${stream}`),
-      HANDLER: handler,
+      env: { ...consumerEnv(url, stream, 'fill', id, `${outputDir}/${stream}`), HANDLER: handler },
     }),
   )
   const returned = async () => {
@@ -33,7 +57,7 @@ export async function lateness(
   }
   try {
     const due = await whileAlive(children, returned())
-    return (await readLateness(redis, keys, due)).sort((a, b) => a - b)
+    return await readLateness(redis, keys, due)
   } finally {
     await end(children, 'SIGKILL')
     await redis.unlink(stream)
@@ -57,17 +81,4 @@ async function readLateness(redis: Redis, { stream }: Keys, due: Map<string, num
     late.push(Number.parseInt(entry, 10) - (due.get(id) as number))
   }
   return late
-}
-
-/** Puts messages of a group off for a day, as many failed attempts would have. */
-export async function fillWaiting(redis: Redis, keys: Keys, count: number): Promise<void> {
-  const due = Date.now() + 24 * 3600_000
-  const data = '{"timestamp_producer":1753553379,"payload":{"package":1}}'
-  const conveyor = '{"group":"g","id":"1-1","attempt":2,"replays":0,"failures":[]}'
-  const body = JSON.stringify(['1', 'data', data, 'conveyor', conveyor])
-  for (let from = 0; from < count; from += 1000) {
-    const ids = Array.from({ length: Math.min(1000, count - from) }, (_, i) => `1-${from + i}`)
-    await redis.zadd(keys.retry, ...ids.flatMap((id, i) => [due + from + i, id]))
-    await redis.hset(keys.waiting, ...ids.flatMap(id => [id, body]))
-  }
 }

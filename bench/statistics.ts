@@ -13,9 +13,16 @@ export function percentile(values: number[], p: number): number {
   return sorted[Math.min(sorted.length - 1, Math.ceil(p * sorted.length) - 1)] ?? Number.NaN
 }
 
-/** Median and extremes, for people. */
+/** Median and, of several, extremes, for people. */
 export function spread(values: number[], digits = 0): string {
   const text = (value: number) =>
     value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })
+  if (values.length === 1) return text(values[0] as number)
   return `${text(median(values))} (${text(Math.min(...values))} to ${text(Math.max(...values))})`
+}
+
+/** Median and quartiles, for people: where one in two values lies. */
+export function typical(values: number[], digits = 0): string {
+  const [low, high] = [percentile(values, 0.25), percentile(values, 0.75)]
+  return `${median(values).toFixed(digits)} (${low.toFixed(digits)} to ${high.toFixed(digits)})`
 }

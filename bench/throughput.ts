@@ -1,17 +1,10 @@
 import type { ChildProcess } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { append, inspect, keysOf, openStream, packages } from '@conveyor/stream'
+import { append, inspect, keysOf, openStream, packages, type Template } from '@conveyor/stream'
 import type { Redis } from 'ioredis'
 import { from, lastValueFrom } from 'rxjs'
 import { end, script, service, whileAlive } from './processes.ts'
-import { fillWaiting } from './retries.ts'
-
-/** Something that consumes or produces, to be measured beside others. */
-export interface Contender {
-  readonly name: string
-  /** Messages per second of each round. */
-  readonly rates: number[]
-}
+import { fillWaiting } from './waiting.ts'
 
 /** What is measured. */
 export interface Variant {
@@ -20,6 +13,12 @@ export interface Variant {
   readonly count?: number
   /** Variables of the consumers, besides those that every round sets. */
   readonly env?: NodeJS.ProcessEnv
+  /** With the SDK, which is told this. */
+  readonly telemetry?: NodeJS.ProcessEnv | undefined
+  /** Without an output directory: the script of this folder that is run, and its further arguments. */
+  readonly loop?: readonly string[]
+  /** Called with the first consumer's process id now and then. */
+  readonly look?: (pid: number) => Promise<void>
   /** Messages of the group that wait for a retry, besides. */
   readonly waiting?: number
 }
@@ -27,34 +26,50 @@ export interface Variant {
 /** A sampled trace context, as a producer sends it along. */
 const TRACED = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }
 
-/** Fills a stream with `total` packages; `traced` says how many of the 500 from a number on are in a sampled trace. */
+export interface FillOptions {
+  /** How many of the packages of a request are in a sampled trace; `from` is the first of them, counted from 0. */
+  readonly traced?: (from: number) => number
+  /** Bytes that a package has besides. */
+  readonly bytes?: number
+}
+
+/** Bytes of packages in one request, at most. */
+const REQUEST_BYTES = 1024 * 1024
+
+/** Fills a stream with `total` packages. */
 export async function fill(
   url: string,
   stream: string,
   total: number,
-  traced: (from: number) => number = () => 0,
+  { traced = () => 0, bytes = 0 }: FillOptions = {},
 ): Promise<void> {
   const keys = keysOf(stream, 'fill')
-  const requests = Array.from({ length: Math.ceil(total / 500) }, (_, n) => {
-    const sampled = traced(n * 500)
-    return [{ ...packages(sampled), headers: TRACED }, packages(500 - sampled)].filter(
-      ({ count }) => count > 0,
-    )
-  })
-  await lastValueFrom(from(requests).pipe(append({ url, keys, groups: ['fill'], last: total })))
+  const more = bytes > 0 ? { filler: 'x'.repeat(bytes) } : {}
+  const each = Math.max(1, Math.min(500, Math.floor(REQUEST_BYTES / Math.max(1, bytes))))
+  function* requests(): Generator<Template[]> {
+    for (let at = 0; at < total; at += each) {
+      const sampled = traced(at)
+      const templates = [
+        { ...packages(sampled, Date.now(), more), headers: TRACED },
+        packages(each - sampled, Date.now(), more),
+      ]
+      yield templates.filter(({ count }) => count > 0)
+    }
+  }
+  await lastValueFrom(from(requests()).pipe(append({ url, keys, groups: ['fill'], last: total })))
 }
 
 /**
  * Messages per second of consumers that are already running when a backlog of `total` comes up, from the
  * first message settled to the last. Ours are done when the last line is on disk; without an output directory
- * it is the bare loop.
+ * it is a bare loop.
  */
 export async function consumeRound(
   redis: Redis,
   url: string,
   round: string,
   total: number,
-  { stream, count = 1, env, waiting = 0 }: Variant,
+  { stream, count = 1, env, telemetry, waiting = 0, loop = ['bare-consume'], look }: Variant,
   outputDir: string | undefined,
 ): Promise<number> {
   const group = `g${round}`
@@ -64,19 +79,21 @@ export async function consumeRound(
   if (waiting > 0) await fillWaiting(redis, keys, waiting)
   const children: ChildProcess[] = Array.from({ length: count }, (_, n) =>
     outputDir === undefined
-      ? script('bare-consume', [url, stream, group])
+      ? script(loop[0] as string, [url, stream, group, ...loop.slice(1)])
       : service('consumer', {
-          ...consumerEnv(url, stream, group, `c${n}`, `${outputDir}/${stream}_${round}`),
-          ...env,
+          env: { ...consumerEnv(url, stream, group, `c${n}`, `${outputDir}/${stream}_${round}`), ...env },
+          telemetry,
         }),
   )
   const measured = async () => {
     await until(async () => (await readers(redis)) === count)
     await redis.call('XGROUP', 'SETID', stream, group, '0', 'ENTRIESREAD', '0')
     let started = 0
+    let looks = 0
     await until(async () => {
       const settled = await settledBy(redis, stream, group)
       if (settled > 0 && started === 0) started = performance.now()
+      if (look && looks++ % 20 === 0) await look(children[0]?.pid as number)
       return settled >= total
     }, 5)
     const written = async () => (await inspect(redis, keys)).unflushed === 0
@@ -101,7 +118,9 @@ export async function produceRound(
   bare = false,
 ): Promise<number> {
   const stream = `${prefix}_${round}`
-  const child = bare ? script('bare-produce', [url, stream]) : service('producer', producerEnv(url, stream))
+  const child = bare
+    ? script('bare-produce', [url, stream])
+    : service('producer', { env: producerEnv(url, stream) })
   const measured = async () => {
     await until(async () => (await redis.xlen(stream)) >= total / 10, 5)
     const [first, started] = [await redis.xlen(stream), performance.now()]

@@ -1,10 +1,33 @@
 import { answer, keysOf, openStream, trim } from '@conveyor/stream'
 import type { Redis } from 'ioredis'
+import type { Part } from './bench.ts'
 import { fill } from './throughput.ts'
 
-/** What trimming `entries` at once costs Redis. */
-export interface TrimPause {
-  readonly entries: number
+/** How long trimming keeps Redis busy. */
+export const trimming: Part = async ({ redis, url, quick, progress }) => {
+  progress.show('Trim')
+  const entries = quick ? 20_000 : 200_000
+  const { slices, longest, total } = await trimPause(redis, url, entries)
+  return [
+    {
+      id: 'trim',
+      title: 'Settled entries trimmed to 50: how long Redis is busy',
+      head: ['entries', 'slices', 'longest', 'together'],
+      rows: [
+        [
+          entries.toLocaleString('en-US'),
+          String(slices),
+          `${longest.toFixed(2)} ms`,
+          `${total.toFixed(1)} ms`,
+        ],
+      ],
+      figures: { entries, slices, longest, total },
+    },
+  ]
+}
+
+/** What trimming costs Redis. */
+interface TrimPause {
   readonly slices: number
   /** The longest that Redis was busy with one slice, ms: nobody else is served meanwhile. */
   readonly longest: number
@@ -13,7 +36,7 @@ export interface TrimPause {
 }
 
 /** Fills a stream, settles everything, trims it to 50, and reads from Redis' slow log how long the slices took. */
-export async function trimPause(redis: Redis, url: string, entries: number): Promise<TrimPause> {
+async function trimPause(redis: Redis, url: string, entries: number): Promise<TrimPause> {
   const stream = 'bench_trim'
   const keys = keysOf(stream, 'fill')
   await fill(url, stream, entries)
@@ -29,7 +52,6 @@ export async function trimPause(redis: Redis, url: string, entries: number): Pro
       .filter(([, , , command]) => /^eval/i.test(command[0] ?? ''))
       .map(([, , micros]) => micros / 1000)
     return {
-      entries,
       slices: slices.length,
       longest: Math.max(...slices),
       total: slices.reduce((sum, ms) => sum + ms, 0),

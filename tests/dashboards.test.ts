@@ -1,0 +1,139 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { generate } from '../grafana/dashboards.ts'
+
+interface Target {
+  refId: string
+  expr: string
+  legendFormat: string
+  datasource: { type: string; uid: string }
+}
+interface Panel {
+  id: number
+  type: string
+  title: string
+  description?: string
+  datasource?: { type: string; uid: string }
+  gridPos: { x: number; y: number; w: number; h: number }
+  fieldConfig?: { defaults: { unit?: string } }
+  targets?: Target[]
+}
+interface Dashboard {
+  uid: string
+  title: string
+  panels: Panel[]
+}
+
+const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
+const files = readdirSync(new URL('../grafana/dashboards', import.meta.url)).sort()
+const boards = files.map(file => JSON.parse(read(`grafana/dashboards/${file}`)) as Dashboard)
+const panels = boards.flatMap(board => board.panels.map(panel => ({ ...panel, board: board.uid })))
+const charts = panels.filter(panel => panel.type !== 'row')
+const targets = charts.flatMap(panel => (panel.targets ?? []).map(target => ({ ...target, panel })))
+
+test('the dashboards on disk are those that the sources make', () => {
+  const made = generate()
+  expect(files).toEqual(made.map(([name]) => name).sort())
+  for (const [name, text] of made) {
+    expect(text === read(`grafana/dashboards/${name}`), `${name}: run npm run dashboards`).toBe(true)
+  }
+})
+
+test('every data source has the uid under which it is provisioned', () => {
+  const { datasources } = parse(read('grafana/provisioning/datasources/datasources.yaml')) as {
+    datasources: { uid: string; type: string; jsonData?: { exemplarTraceIdDestinations?: object[] } }[]
+  }
+  const provisioned = new Set(datasources.map(({ type, uid }) => `${type} ${uid}`))
+  const uids = datasources.map(({ uid }) => uid)
+  expect(provisioned).toEqual(new Set(['prometheus prometheus', 'jaeger jaeger']))
+  for (const { title, datasource } of [
+    ...charts,
+    ...targets.map(({ panel, ...rest }) => ({ ...panel, ...rest })),
+  ]) {
+    expect(provisioned, title).toContain(`${datasource?.type} ${datasource?.uid}`)
+  }
+  const destinations = datasources.flatMap(source => source.jsonData?.exemplarTraceIdDestinations ?? [])
+  expect(destinations).toContainEqual(expect.objectContaining({ name: 'trace_id', datasourceUid: 'jaeger' }))
+  for (const destination of destinations) {
+    if ('datasourceUid' in destination) expect(uids).toContain(destination.datasourceUid)
+    if ('url' in destination) expect(destination.url).toContain('/trace/$${__value.raw}')
+  }
+})
+
+test('nothing waits to be filled in at an import', () => {
+  for (const file of files) expect(read(`grafana/dashboards/${file}`)).not.toMatch(/\$\{|__inputs|"id": null/)
+})
+
+test('dashboards and panels can be told apart, and every panel says what it shows', () => {
+  expect(new Set(boards.map(board => board.uid)).size).toBe(boards.length)
+  for (const board of boards) {
+    const charts = board.panels.filter(panel => panel.type !== 'row')
+    expect(new Set(board.panels.map(panel => panel.id)).size).toBe(board.panels.length)
+    expect(new Set(charts.map(panel => panel.title)).size, board.title).toBe(charts.length)
+  }
+  for (const { title, board, description, fieldConfig, targets } of charts) {
+    expect(title, board).toMatch(/\S/)
+    expect(description, title).toMatch(/^\S.*\.$/)
+    expect(fieldConfig?.defaults.unit, title).toMatch(/\S/)
+    expect(targets?.length, title).toBeGreaterThan(0)
+    expect(new Set(targets?.map(target => target.refId)).size, title).toBe(targets?.length)
+    for (const { legendFormat } of targets ?? []) expect(legendFormat, title).toMatch(/\S/)
+  }
+})
+
+test('panels fill lines of 24 columns and do not overlap', () => {
+  for (const board of boards) {
+    const taken = new Map<string, string>()
+    for (const { title, gridPos } of board.panels) {
+      expect(gridPos.x + gridPos.w, title).toBeLessThanOrEqual(24)
+      for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
+        for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++) {
+          expect(taken.get(`${x} ${y}`), `${title} in ${board.title}`).toBeUndefined()
+          taken.set(`${x} ${y}`, title)
+        }
+      }
+    }
+  }
+})
+
+const FUNCTIONS = new Set(
+  'sum max min count rate increase max_over_time last_over_time histogram_quantile vector scalar sort_desc or by'.split(
+    ' ',
+  ),
+)
+const PREFIXES = /^(redis|otelcol|otel_sdk|traces_span_metrics|nodejs|v8js)_|^up$/
+const LABELS = new Set(
+  'job instance consumer reason error_type le messaging_consumer_group_name messaging_operation_name service_name span_name cmd db stream receiver exporter v8js_gc_type __name__'.split(
+    ' ',
+  ),
+)
+
+test('every metric is one that docs/telemetry.md names, or one of Redis, the Collector or Node.js', () => {
+  const documented = new Set(
+    [...read('docs/telemetry.md').matchAll(/`([a-z]\w+_\w+)`/g)].map(([, name]) => name),
+  )
+  for (const { expr, panel } of targets) {
+    const names = expr
+      .replace(/\{__name__=~"(\w+)[^}]*\}/g, '$1')
+      .replace(/\{[^}]*\}|\[[^\]]*\]|by \([^)]*\)/g, '')
+      .match(/[a-z_]\w*/gi)
+    for (const name of names?.filter(word => !FUNCTIONS.has(word)) ?? []) {
+      const histogram = name.replace(/_(bucket|sum|count)$/, '')
+      const known = documented.has(name) || documented.has(histogram) || PREFIXES.test(name)
+      expect(known, `${name} in ${panel.title}`).toBe(true)
+    }
+  }
+})
+
+test('no query groups or selects by a label that has no end of values', () => {
+  for (const { expr, legendFormat, panel } of targets) {
+    const groups = [...expr.matchAll(/(?:by|on|ignoring) \(([^)]*)\)/g)].flatMap(([, list]) =>
+      (list as string).split(', '),
+    )
+    const selectors = [...expr.matchAll(/([a-z_]\w*)(?:=~|!~|!=|=)"/gi)].map(([, label]) => label as string)
+    const legend = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label as string)
+    for (const label of [...groups, ...selectors, ...legend]) expect(LABELS, panel.title).toContain(label)
+    for (const label of legend) expect(groups, `${panel.title}: ${legendFormat}`).toContain(label)
+  }
+})
