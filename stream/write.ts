@@ -32,7 +32,8 @@ async function step(session: Session): Promise<void> {
       if (attempt > 1) events.next({ type: 'outputResumed', consumer })
       break
     } catch (error) {
-      if (!isSystemError(error)) throw error
+      // A file that was closed because the session is over is no news of the disk.
+      if (!isSystemError(error) || session.lost.signal.aborted) throw error
       if (attempt === 1) events.next({ type: 'outputBlocked', consumer, error })
       await sleep(backoff(attempt))
     }
