@@ -60,9 +60,12 @@ export class Disk {
     return join(this.mountPoint, 'ballast')
   }
 
-  /** `commit=300`: nothing is flushed on its own while a copy is made. `discard`: what is deleted takes no space. */
+  /**
+   * `commit=300`: nothing is flushed on its own while a copy is made. `barrier=0`: what is flushed has to be in the image
+   * only, not on the disk below it.
+   */
   private async mount(): Promise<void> {
-    await run('mount', ['-o', 'loop,noatime,discard,commit=300', this.image, this.mountPoint])
+    await run('mount', ['-o', 'loop,noatime,commit=300,barrier=0', this.image, this.mountPoint])
   }
 
   private async unmount(): Promise<void> {

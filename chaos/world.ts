@@ -163,7 +163,7 @@ export class World {
 }
 
 async function makeDisks(dir: string): Promise<{ redis: Disk; output: Disk }> {
-  const redis = await Disk.make(join(dir, 'redis.img'), join(dir, 'redis'), 8192 * MEGABYTE)
+  const redis = await Disk.make(join(dir, 'redis.img'), join(dir, 'redis'), 4096 * MEGABYTE)
   try {
     const output = await Disk.make(join(dir, 'output.img'), join(dir, 'output'), 2048 * MEGABYTE)
     return { redis, output }
