@@ -9,6 +9,7 @@ import {
   type ServiceProcess,
   type Step,
 } from '@conveyor/chaos'
+import type { ConsumerState, StreamState } from '@conveyor/stream'
 import { expect } from 'vitest'
 import { startPipeline } from './start-pipeline.ts'
 
@@ -154,6 +155,28 @@ export const scripts = async () => (await readdir(lua)).map(file => file.replace
 export async function loadScripts({ client }: Pipeline): Promise<void> {
   for (const name of await readdir(lua))
     await client.script('LOAD', await readFile(new URL(name, lua), 'utf8'))
+}
+
+/** Has consumers write files that Redis knows less of afterwards, and are gone. */
+export async function loseLastMoments(pipeline: Pipeline, ids: readonly string[]): Promise<void> {
+  const longerThan = (before: StreamState | undefined) =>
+    pipeline.when(
+      ({ consumers }) =>
+        ids.every(id => lengthOf(consumers, id) > (before ? lengthOf(before.consumers, id) : 0)),
+      `the files of ${ids} have grown`,
+    )
+  const writers = pipeline.consumers(ids)
+  await longerThan(undefined)
+  const copy = await pipeline.copyRedisData()
+  await longerThan(await pipeline.inspect())
+  await Promise.all(writers.map(writer => writer.kill()))
+  await pipeline.rollBackRedis(copy)
+  await loadScripts(pipeline)
+}
+
+const lengthOf = (consumers: readonly ConsumerState[], id: string) => {
+  const { output = 0, unflushed = 0 } = consumers.find(one => one.id === id) ?? {}
+  return output - unflushed
 }
 
 /** Has a process start that kills itself at a point, and waits until it has. */
