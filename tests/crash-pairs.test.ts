@@ -11,7 +11,7 @@ import {
   startCrashPipeline,
 } from './crash-points.ts'
 
-const PAIRS = Number(process.env.CRASH_PAIRS || 8)
+const PAIRS = Number(process.env.CRASH_PAIRS || 6)
 const SEED = Number(process.env.CRASH_SEED || Date.now() % 1_000_000)
 
 vi.setConfig({ testTimeout: 300_000 + PAIRS * 60_000 })

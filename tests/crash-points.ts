@@ -9,7 +9,6 @@ import {
   type ServiceProcess,
   type Step,
 } from '@conveyor/chaos'
-import type { ConsumerState, StreamState } from '@conveyor/stream'
 import { expect } from 'vitest'
 import { startPipeline } from './start-pipeline.ts'
 
@@ -159,24 +158,19 @@ export async function loadScripts({ client }: Pipeline): Promise<void> {
 
 /** Has consumers write files that Redis knows less of afterwards, and are gone. */
 export async function loseLastMoments(pipeline: Pipeline, ids: readonly string[]): Promise<void> {
-  const longerThan = (before: StreamState | undefined) =>
-    pipeline.when(
-      ({ consumers }) =>
-        ids.every(id => lengthOf(consumers, id) > (before ? lengthOf(before.consumers, id) : 0)),
-      `the files of ${ids} have grown`,
-    )
   const writers = pipeline.consumers(ids)
-  await longerThan(undefined)
+  const written = (least: (id: string) => number) =>
+    pipeline.when(({ consumers }) => {
+      const found = consumers.filter(({ id }) => ids.includes(id))
+      return found.length === ids.length && found.every(one => one.output - one.unflushed > least(one.id))
+    }, `the files of ${ids} have grown`)
+  await written(() => 0)
   const copy = await pipeline.copyRedisData()
-  await longerThan(await pipeline.inspect())
+  const { consumers } = await pipeline.inspect()
+  await written(id => consumers.find(one => one.id === id)?.output ?? 0)
   await Promise.all(writers.map(writer => writer.kill()))
   await pipeline.rollBackRedis(copy)
   await loadScripts(pipeline)
-}
-
-const lengthOf = (consumers: readonly ConsumerState[], id: string) => {
-  const { output = 0, unflushed = 0 } = consumers.find(one => one.id === id) ?? {}
-  return output - unflushed
 }
 
 /** Has a process start that kills itself at a point, and waits until it has. */
