@@ -1,4 +1,13 @@
-export { type Action, FAILING_HANDLER, failAt, type Handling, handling, type Step, sha } from './inject.ts'
+export {
+  type Action,
+  FAILING_HANDLER,
+  failAt,
+  type Handling,
+  handling,
+  noteSteps,
+  type Step,
+  sha,
+} from './inject.ts'
 export { contents, faultsOf, type OutputLines, readOutput } from './output-lines.ts'
 export { Pipeline, processesIn, produced } from './pipeline.ts'
 export { type Match, type RedisProxy, startProxy } from './proxy.ts'

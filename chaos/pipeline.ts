@@ -103,8 +103,13 @@ export class Pipeline {
   }
 
   /** Kills Redis and starts it again on what it left, on the same port. */
-  async crashRedis(meanwhile: () => Promise<void> = async () => {}): Promise<void> {
-    this.redis.kill('SIGKILL')
+  crashRedis(meanwhile?: () => Promise<void>): Promise<void> {
+    return this.restartRedis('SIGKILL', meanwhile)
+  }
+
+  /** The same by another signal; SIGTERM is a SHUTDOWN. */
+  async restartRedis(signal: NodeJS.Signals, meanwhile = async () => {}): Promise<void> {
+    this.redis.kill(signal)
     await this.redis.exited
     await meanwhile()
     this.redis = await serve(this.dataDir, this.redis.port, this.server)

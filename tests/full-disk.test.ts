@@ -76,7 +76,7 @@ describe.runIf(process.getuid?.() === 0)('a real file system', () => {
 
 test('an fdatasync that fails and loses what was written: it is written again from Redis', async () => {
   const pipeline = await startPipeline()
-  const failing = pipeline.consumer('c1', failAt('before datasync', 3, 'EIO', 6))
+  const failing = pipeline.consumer('c1', failAt('before datasync file', 3, 'EIO', 6))
   pipeline.producer(5000, { RATE: '2500' })
   await failing.logged('output cannot be written')
   await failing.logged('output is being written again')
@@ -86,7 +86,7 @@ test('an fdatasync that fails and loses what was written: it is written again fr
 
 test('an fdatasync that fails and a kill before it is made up for', async () => {
   const pipeline = await startPipeline(QUICK_DEATH)
-  const failing = pipeline.consumer('c1', failAt('before datasync', 3, 'EIO', 1_000_000))
+  const failing = pipeline.consumer('c1', failAt('before datasync file', 3, 'EIO', 1_000_000))
   await failing.logged('session opened')
   pipeline.consumer('c2')
   pipeline.producer(5000, { RATE: '2500' })

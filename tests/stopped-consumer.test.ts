@@ -28,7 +28,7 @@ test('a consumer stopped with entries in hand is fenced when it continues', asyn
 
 test('a consumer stopped before a write does no harm when it continues', async () => {
   const pipeline = await startPipeline(SETTINGS)
-  const victim = pipeline.consumer('c1', failAt('before write', 4, 'SIGSTOP'))
+  const victim = pipeline.consumer('c1', failAt('before write file', 4, 'SIGSTOP'))
   await victim.logged('session opened')
   pipeline.consumer('c2')
   pipeline.producer(3000, { RATE: '3000' })

@@ -36,7 +36,7 @@ test('a second process takes the id of a stopped one over, which ends when it co
   await pipeline.expectExactlyOnce(await pipeline.endProducing())
 })
 
-for (const step of ['before write', 'before datasync', 'after datasync'] as const) {
+for (const step of ['before write file', 'before datasync file', 'after datasync file'] as const) {
   test(`a process stopped ${step} does no harm after a second one has written more`, async () => {
     const pipeline = await startPipeline(QUICK_DEATH)
     pipeline.producer(0, { RATE: '2000' })
