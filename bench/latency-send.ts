@@ -1,6 +1,7 @@
 // Sends packages at a steady rate, each at its own time, whatever became of the ones before.
 // Arguments: bare or ours, Redis URL, stream, packages per second, how many packages.
 // Sends back when the first one was meant to be sent, and how late each was.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { keysOf, Lane, packages } from '@conveyor/stream'
 import { Redis } from 'ioredis'
 import { now } from './clock.ts'
@@ -12,7 +13,6 @@ const [rate, total] = numbers.map(Number) as [number, number]
 const send = who === 'bare' ? bare() : ours()
 const start = now() + 200
 const late = new Float64Array(total)
-const sleeper = new Int32Array(new SharedArrayBuffer(4))
 for (let sent = 0; sent < total; ) {
   const time = now()
   const due = Math.min(total, Math.floor(((time - start) * rate) / 1000) + 1)
@@ -20,8 +20,9 @@ for (let sent = 0; sent < total; ) {
     for (let n = sent; n < due; n++) late[n] = time - (start + (n * 1000) / rate)
     await send(sent + 1, due - sent)
     sent = due
-  } else Atomics.wait(sleeper, 0, 0, start + (sent * 1000) / rate - time) // finer than a timer
-  await new Promise(setImmediate) // what is to be written and read is
+  }
+  // Not by blocking, which is finer: answers are to be taken meanwhile.
+  await sleep(start + (sent * 1000) / rate - now())
 }
 process.send?.({ start, late: Array.from(late) })
 process.on('disconnect', () => process.exit())

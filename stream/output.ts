@@ -10,6 +10,9 @@ const script = new Script<[length: number, chunks: Chunk[]]>('output')
 /** Chunks fetched from the log at once. A chunk is one commit, 1 MB at most. */
 const CHUNKS = 16
 
+/** Ms between two looks at the link to the file. */
+const RELINK = 1000
+
 /**
  * Writes one consumer's file from its output log, and lets Redis forget what is on disk. Nothing else
  * writes output files, and nothing is written from memory: a lost reply, a restart, a dead peer and a
@@ -20,6 +23,8 @@ export class OutputWriter {
   private file: OutputFile | undefined
   /** Up to here this writer knows the file to be as it should; undefined until it has written or compared. */
   private known: number | undefined
+  /** When the file's link was looked at last. */
+  private linked = Number.NEGATIVE_INFINITY
 
   constructor(
     private readonly redis: Redis,
@@ -51,7 +56,7 @@ export class OutputWriter {
         }
         if (size > length) throw new OutputDamaged('long', this.file.path, size, length)
         if (chunks.length === 0) {
-          await this.verifyIdle(this.file, length)
+          await this.verifyIdle(this.file, length, size)
           return length
         }
         await this.verify(this.file, start, bytes, size)
@@ -88,7 +93,7 @@ export class OutputWriter {
   }
 
   private async verify(file: OutputFile, start: number, bytes: Buffer, size: number) {
-    const now = await file.size() // another writer may have been ahead of the look at Redis
+    const now = size >= start ? size : await file.size() // another writer may have been ahead of the look at Redis
     if (now < start) throw new OutputDamaged('short', file.path, now, start)
     // Beyond what this writer knows there can only be what another one wrote from the same log.
     if (this.known === start && size > start) {
@@ -99,12 +104,14 @@ export class OutputWriter {
   }
 
   /** With nothing left to write, the file has exactly the length that Redis knows. */
-  private async verifyIdle(file: OutputFile, length: number): Promise<void> {
-    const now = await file.size() // another writer may have been ahead of the look before
+  private async verifyIdle(file: OutputFile, length: number, size: number): Promise<void> {
+    const now = size >= length ? size : await file.size() // another writer may have been ahead of the look before
     if (now < length) throw new OutputDamaged('short', file.path, now, length)
-    await file.verifyPath(length)
-    await linkOutput(this.run, this.consumer)
     this.known = length
+    await file.verifyPath(length)
+    if (performance.now() - this.linked < RELINK) return
+    await linkOutput(this.run, this.consumer)
+    this.linked = performance.now()
   }
 }
 
