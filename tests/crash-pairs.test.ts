@@ -14,7 +14,7 @@ import {
 const PAIRS = Number(process.env.CRASH_PAIRS || 6)
 const SEED = Number(process.env.CRASH_SEED || Date.now() % 1_000_000)
 
-vi.setConfig({ testTimeout: 300_000 + PAIRS * 60_000 })
+vi.setConfig({ testTimeout: 300_000 + PAIRS * 100_000 })
 
 const matching = (points: readonly Point[], steps: RegExp) => points.filter(([step]) => steps.test(step))
 const without = (points: readonly Point[], steps: RegExp) => points.filter(([step]) => !steps.test(step))
