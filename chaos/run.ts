@@ -70,6 +70,7 @@ export class Run {
   private readonly begun = performance.now()
   private readonly locks = new Locks()
   private readonly going = new Set<Promise<void>>()
+  private watched: { since: number; held: readonly string[] }[] = []
 
   constructor(
     private readonly world: World,
@@ -84,7 +85,7 @@ export class Run {
   }
 
   async finish(): Promise<Result> {
-    const sampler = setInterval(() => void this.sample(), 500)
+    void this.keepLooking()
     try {
       await this.inject()
       this.now.throwIfAborted()
@@ -107,8 +108,14 @@ export class Run {
       const events = await this.events()
       return { seed, ms, faults, samples, verdict, recoveries, events, strange }
     } finally {
-      clearInterval(sampler)
       this.phase = 'over'
+    }
+  }
+
+  private async keepLooking(): Promise<void> {
+    for (; this.phase !== 'over'; await sleep(250)) {
+      await this.sample()
+      await this.lookAtWatched()
     }
   }
 
@@ -183,24 +190,29 @@ export class Run {
     this.samples.push({ at: this.elapsed, produced: sequence, settled: sequence - behind, behind })
   }
 
-  /** Measures how long what a killed consumer had in hand waits for another one. */
+  /** Notes what a killed consumer had in hand, to measure how long that waits for somebody else. */
   private async watch(slot: Slot): Promise<void> {
-    const killed = performance.now()
-    const held = await this.pendingOf(slot.name).catch(() => [])
-    if (held.length === 0) return
-    const [first, last] = [held[0] as string, held.at(-1) as string]
-    while (this.phase !== 'over') {
-      await sleep(20)
-      const left = new Set(await this.pendingOf(undefined, first, last).catch(() => held))
-      if (held.some(id => left.has(id))) continue
-      this.recoveries.push(performance.now() - killed)
-      return
-    }
+    const since = performance.now()
+    const held = await this.pending(slot.name).catch(() => [])
+    if (held.length > 0) this.watched.push({ since, held })
   }
 
-  private async pendingOf(consumer?: string, first = '-', last = '+'): Promise<string[]> {
+  /** Looks which of that has been settled. One look for all: a list of thousands takes its time. */
+  private async lookAtWatched(): Promise<void> {
+    if (this.watched.length === 0) return
+    const pending = await this.pending().catch(() => undefined)
+    if (!pending) return
+    const left = new Set(pending)
+    this.watched = this.watched.filter(({ since, held }) => {
+      const waits = held.some(id => left.has(id))
+      if (!waits) this.recoveries.push(performance.now() - since)
+      return waits
+    })
+  }
+
+  private async pending(consumer?: string): Promise<string[]> {
     const { client, keys } = this.world.pipeline
-    const range = [keys.stream, keys.group, first, last, 10_000] as const
+    const range = [keys.stream, keys.group, '-', '+', 1_000_000] as const
     const rows = await (consumer ? client.xpending(...range, consumer) : client.xpending(...range))
     return (rows as [id: string][]).map(([id]) => id)
   }
