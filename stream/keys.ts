@@ -2,7 +2,7 @@
 export interface Keys {
   readonly stream: string
   readonly group: string
-  /** Hash: epoch, sequence, the recorded groups, the server run that the files were compared under. */
+  /** Hash: epoch, sequence, the recorded groups, the server runs that files were compared and reads counted under. */
   readonly head: string
   /** Stream: dead letters. */
   readonly dead: string

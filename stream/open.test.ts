@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { type Bench, bench, ownRedis, useRedis } from '../tests/redis.ts'
+import { inspect } from './inspect.ts'
 import { openStream, StreamUnusable } from './open.ts'
 import { trim } from './trim.ts'
 
@@ -119,4 +120,26 @@ test('a stream, head or lane of another type is an error and not overwritten', a
   await b.redis.set(b.keys.stream, 'mine')
   await expect(open(b)).rejects.toThrow()
   expect(await b.redis.get(b.keys.stream)).toBe('mine')
+})
+
+test('after a crash of Redis the lag of a group is what it has not read', async () => {
+  const own = await ownRedis()
+  const b = await bench(own)
+  await open(b)
+  const entries = await b.fill(2500)
+  const { stream, group } = b.keys
+  const read = await b.receive('a', 2300)
+  await b.redis.xack(stream, group, ...read)
+  await b.redis.xtrim(stream, 'MINID', entries[2000] as string)
+  const lags = async () => ((await b.redis.xinfo('GROUPS', stream)) as unknown[][]).map(row => row[11])
+  expect(await lags()).toEqual([200])
+
+  await own.server.kill()
+  await own.server.run()
+  expect((await lags())[0], 'Redis has forgotten what was read').toBeGreaterThan(200)
+  await open(b)
+  expect((await lags())[0]).toBe(200)
+  expect((await inspect(b.redis, b.keys)).lag).toBe(200)
+  await b.receive('a', 150)
+  expect((await lags())[0]).toBe(50)
 })
