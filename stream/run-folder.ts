@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import {
   type FileHandle,
-  link,
   lstat,
   mkdir,
   open,
@@ -94,21 +93,13 @@ export async function syncDirectory(path: string): Promise<void> {
 
 async function claimDirectory(directory: string, owner: string): Promise<void> {
   const path = join(directory, 'runs', '.owner')
-  let found = await readFile(path, 'utf8').catch(ignoreMissing)
+  await writeFile(path, owner, { flag: 'wx' }).catch(error => {
+    if (error.code !== 'EEXIST') throw error
+  })
+  const found = await readFile(path, 'utf8')
   // A crash or a full disk may have left the mark empty, or only its length: it says nothing then.
-  if (found === undefined || /^\0*$/.test(found)) {
-    const temporary = `${path}-${randomBytes(6).toString('hex')}`
-    try {
-      // Whole before it has its name: of two that come first, the second finds what the first wrote.
-      await writeFile(temporary, owner, { flush: true })
-      if (found === undefined) await link(temporary, path).catch(ignoreExisting)
-      else await rename(temporary, path)
-    } finally {
-      await unlink(temporary).catch(ignoreMissing)
-    }
-    found = await readFile(path, 'utf8')
-  }
-  if (found !== owner) {
+  if (/^\0*$/.test(found)) await writeFile(path, owner)
+  else if (found !== owner) {
     const [stream, group] = found.trim().split(' ')
     throw new OutputRefused(
       `output directory ${directory} belongs to group ${group} of stream ${stream}: choose another directory`,
@@ -116,10 +107,6 @@ async function claimDirectory(directory: string, owner: string): Promise<void> {
   }
 }
 
-function ignoreMissing(error: NodeJS.ErrnoException): undefined {
+function ignoreMissing(error: NodeJS.ErrnoException): void {
   if (error.code !== 'ENOENT') throw error
-}
-
-function ignoreExisting(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EEXIST') throw error
 }

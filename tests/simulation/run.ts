@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { random } from '@conveyor/chaos'
 import type { Redis } from 'ioredis'
 import { Subject } from 'rxjs'
+import { random } from '../../chaos/random.ts'
 import { Lane } from '../../stream/append.ts'
 import { connect, isPassing } from '../../stream/connection.ts'
 import { consume } from '../../stream/consume.ts'

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { random } from '@conveyor/chaos'
+import { random } from '../../chaos/random.ts'
 
 /*
  * Time and processes that a seed decides about. Whatever the code under test waits for (an answer of Redis, a call of
