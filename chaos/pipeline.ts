@@ -98,8 +98,12 @@ export class Pipeline {
   }
 
   /** Waits until packages 1 to `last` are given out, settled and on disk. */
-  drained(last: number): Promise<StreamState> {
-    return this.when(({ sequence, drained }) => drained && sequence >= last, `drained, up to package ${last}`)
+  drained(last: number, ms = PATIENCE): Promise<StreamState> {
+    return this.when(
+      ({ sequence, drained }) => drained && sequence >= last,
+      `drained, up to package ${last}`,
+      ms,
+    )
   }
 
   /** Kills Redis and starts it again on what it left, on the same port. */

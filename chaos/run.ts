@@ -56,6 +56,9 @@ export interface Result {
   readonly strange: readonly string[]
 }
 
+/** Ms that what was given out may take to come out when the faults are over. */
+const DRAIN = 300_000
+
 /** More of them at once only wait for each other. */
 const AT_ONCE = 12
 
@@ -158,7 +161,7 @@ export class Run {
     await this.world.calm()
     await Promise.all(this.world.of('producer').map(slot => slot.leave()))
     const { sequence } = await pipeline.inspect()
-    await Promise.race([pipeline.drained(sequence), this.hopeless()])
+    await Promise.race([pipeline.drained(sequence, DRAIN), this.hopeless()])
     await Promise.all(slots.map(slot => slot.leave()))
     await pipeline.flush()
   }
