@@ -189,6 +189,15 @@ export class Pipeline {
     return state
   }
 
+  /** Ids of the entries that are pending for a consumer, or for all. */
+  async pending(consumer?: string): Promise<string[]> {
+    const range = [this.keys.stream, this.keys.group, '-', '+', 1_000_000] as const
+    const rows = await (consumer === undefined
+      ? this.client.xpending(...range)
+      : this.client.xpending(...range, consumer))
+    return (rows as [id: string][]).map(([id]) => id)
+  }
+
   /** All dead letters, oldest first. */
   async deadLetters(): Promise<DeadLetter[]> {
     const found: DeadLetter[] = []

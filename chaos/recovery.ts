@@ -63,23 +63,15 @@ async function killOne(
 ): Promise<{ ms: number; entries: number } | undefined> {
   const killed = performance.now()
   await victim.kill()
-  const entries = new Set(await pendingOf(pipeline, victim.name))
+  const entries = new Set(await pipeline.pending(victim.name))
   if (entries.size === 0) return undefined
   await until(
-    async () => !(await pendingOf(pipeline)).some(id => entries.has(id)),
+    async () => !(await pipeline.pending()).some(id => entries.has(id)),
     `what was pending for ${victim.name} is committed`,
     60_000,
     () => pipeline.explain(),
   )
   return { ms: performance.now() - killed, entries: entries.size }
-}
-
-async function pendingOf({ client, keys }: Pipeline, consumer?: string): Promise<string[]> {
-  const range = [keys.stream, keys.group, '-', '+', 100_000] as const
-  const rows = await (consumer === undefined
-    ? client.xpending(...range)
-    : client.xpending(...range, consumer))
-  return (rows as [id: string][]).map(([id]) => id)
 }
 
 /** The value that `share` (0 to 1) of the values do not exceed. */

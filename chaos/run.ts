@@ -62,7 +62,7 @@ const DRAIN = 300_000
 /** More of them at once only wait for each other. */
 const AT_ONCE = 12
 
-/** One run: faults, then calm, then the check. `folder` keeps what the check is made from. */
+/** One run: faults, then calm, then the check. */
 export class Run {
   readonly faults: Happened[] = []
   readonly samples: Sample[] = []
@@ -94,7 +94,7 @@ export class Run {
       this.now.throwIfAborted()
       this.phase = 'draining'
       await this.drain().catch((error: Error) => this.strange.push(error.message))
-      await Promise.all(this.world.slots.map(slot => slot.kill()))
+      await Promise.all(this.world.slots.map(slot => slot.close()))
       await this.sample()
       this.phase = 'checking'
       const { pipeline, journal } = this.world
@@ -196,14 +196,14 @@ export class Run {
   /** Notes what a killed consumer had in hand, to measure how long that waits for somebody else. */
   private async watch(slot: Slot): Promise<void> {
     const since = performance.now()
-    const held = await this.pending(slot.name).catch(() => [])
+    const held = await this.world.pipeline.pending(slot.name).catch(() => [])
     if (held.length > 0) this.watched.push({ since, held })
   }
 
   /** Looks which of that has been settled. One look for all: a list of thousands takes its time. */
   private async lookAtWatched(): Promise<void> {
     if (this.watched.length === 0) return
-    const pending = await this.pending().catch(() => undefined)
+    const pending = await this.world.pipeline.pending().catch(() => undefined)
     if (!pending) return
     const left = new Set(pending)
     this.watched = this.watched.filter(({ since, held }) => {
@@ -211,13 +211,6 @@ export class Run {
       if (!waits) this.recoveries.push(performance.now() - since)
       return waits
     })
-  }
-
-  private async pending(consumer?: string): Promise<string[]> {
-    const { client, keys } = this.world.pipeline
-    const range = [keys.stream, keys.group, '-', '+', 1_000_000] as const
-    const rows = await (consumer ? client.xpending(...range, consumer) : client.xpending(...range))
-    return (rows as [id: string][]).map(([id]) => id)
   }
 }
 
@@ -234,7 +227,7 @@ export interface ChaosOptions {
 
 /**
  * Makes a world, runs faults over it, and checks what came out. Kinds that this machine does not allow are left out.
- * Rejects when none is left, when it does not drain, and when it is ended.
+ * Rejects when none is left, and when it is ended.
  */
 export async function chaos(
   options: RunOptions,

@@ -33,9 +33,15 @@ export class Slot {
   }
 
   /** Kills all that live here; no other is started before `ms` have passed. */
-  async kill(ms = 0): Promise<void> {
+  async kill(ms: number): Promise<void> {
     this.restartAt = performance.now() + ms
     await Promise.all(this.alive.map(one => one.kill()))
+  }
+
+  /** Kills all, and wants nobody here any more. */
+  close(): Promise<void> {
+    this.wanted = false
+    return this.kill(0)
   }
 
   /** Asks for an orderly end, and wants nobody here any more. */

@@ -150,7 +150,7 @@ export class World {
       }
   }
 
-  /** Ends everything. With `keep`, the folder stays, without what the disks held. */
+  /** Ends and removes everything. */
   async close(): Promise<void> {
     clearInterval(this.supervisor)
     await this.pipeline.close({ keepFiles: true })

@@ -37,7 +37,7 @@ export function commit(session: Session): OperatorFunction<Outcome[], Settled> {
       let waiting: Outcome[] = []
       async function* settleAll(): AsyncGenerator<Settled> {
         while (waiting.length > 0) {
-          const all = inOrder(waiting) ? waiting : waiting.sort(byEntry)
+          const all = waiting.sort(byEntry)
           const batch = all.slice(0, fitting(all, session))
           waiting = all.slice(batch.length)
           yield await settle(session, batch)
@@ -177,10 +177,6 @@ function observe(
 
 /** How many of the outcomes one commit takes. */
 function fitting(outcomes: Outcome[], session: Session): number {
-  // Nearly always all of it: a character is three bytes at most.
-  let most = 0
-  for (const outcome of outcomes) most += outcome.kind === 'done' ? 1 + 3 * outcome.line.length : MAX_BYTES
-  if (outcomes.length <= MAX_ENTRIES && most <= MAX_BYTES) return outcomes.length
   let bytes = 0
   for (let i = 0; i < outcomes.length; i++) {
     bytes += 1 + sizeOf(outcomes[i] as Outcome, session)
@@ -199,20 +195,13 @@ function sizeOf(outcome: Outcome, { held }: Session): number {
   return held.sizeOf(entry) + detail.length + stack.length + texts
 }
 
-function inOrder(outcomes: readonly Outcome[]): boolean {
-  for (let i = 1; i < outcomes.length; i++)
-    if (byEntry(outcomes[i - 1] as Outcome, outcomes[i] as Outcome) > 0) return false
-  return true
-}
-
 /** Order of entry ids, `<milliseconds>-<sequence>`. */
 function byEntry({ entry: a }: Outcome, { entry: b }: Outcome): number {
   const i = a.indexOf('-')
   const j = b.indexOf('-')
   if (i !== j) return i - j
-  if (a.length !== b.length) {
-    const [x, y] = [a.slice(0, i), b.slice(0, j)]
-    if (x === y) return a.length - b.length
-  }
+  const [x, y] = [a.slice(0, i), b.slice(0, j)]
+  if (x !== y) return x < y ? -1 : 1
+  if (a.length !== b.length) return a.length - b.length
   return a < b ? -1 : a > b ? 1 : 0
 }

@@ -112,8 +112,7 @@ export function decode(
   }
   const timestamp = body?.timestamp_producer
   // Written into a line as it is: an exponent or a sign would not be read back.
-  const whole = Number.isSafeInteger(timestamp) && (timestamp as number) >= 0
-  if (typeof timestamp !== 'number' || !(whole || /^\d+(\.\d+)?$/.test(String(timestamp)))) {
+  if (typeof timestamp !== 'number' || !/^\d+(\.\d+)?$/.test(String(timestamp))) {
     throw new Poison('no timestamp', `timestamp_producer is ${shown(timestamp)}, not a number`)
   }
   const message = {
