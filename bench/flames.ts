@@ -1,6 +1,5 @@
-import { createRequire } from 'node:module'
-import { pathToFileURL } from 'node:url'
-import { peersFolder } from './peers.ts'
+import type { CustomSeriesRenderItemAPI } from 'echarts'
+import * as echarts from 'echarts'
 
 /** A function and those that it called. */
 export interface Frame {
@@ -31,15 +30,8 @@ const OTHER = '#edc948'
 /** [depth, from ms, to ms, what it says, color] */
 type Box = [number, number, number, string, string]
 
-/** What echarts gives to a custom series' renderItem. */
-interface Api {
-  value(dimension: number): number
-  coord(point: [number, number]): [number, number]
-}
-
 /** Draws a call tree as a flame graph: each function on top of its caller, as wide as the time it took. An SVG. */
-export async function drawFlames(root: Frame): Promise<string> {
-  const echarts = await library()
+export function drawFlames(root: Frame): string {
   const boxes = boxesOf(root)
   const depth = Math.max(...boxes.map(([level]) => level)) + 1
   const height = depth * ROW + 60
@@ -65,10 +57,10 @@ export async function drawFlames(root: Frame): Promise<string> {
         silent: true,
         emphasis: { disabled: true },
         data: boxes.map(([level, from, to], index) => [level, from, to, index]),
-        renderItem: (_: unknown, api: Api) => {
-          const [, , , text, color] = boxes[api.value(3)] as Box
-          const [x, y] = api.coord([api.value(1), api.value(0) + 1])
-          const [end] = api.coord([api.value(2), 0])
+        renderItem: (_: unknown, api: CustomSeriesRenderItemAPI) => {
+          const [, , , text, color] = boxes[Number(api.value(3))] as Box
+          const [x = 0, y = 0] = api.coord([api.value(1), Number(api.value(0)) + 1])
+          const [end = 0] = api.coord([api.value(2), 0])
           return {
             type: 'rect',
             shape: { x, y, width: Math.max(0.1, end - x - 0.4), height: ROW - 1 },
@@ -92,7 +84,7 @@ export async function drawFlames(root: Frame): Promise<string> {
       },
     ],
   })
-  const svg: string = chart.renderToSVGString()
+  const svg = chart.renderToSVGString()
   chart.dispose()
   const picture = svg
     .replace(/<svg [^>]*>/, '$&\n<title>Flame graph of one consumer</title>')
@@ -118,11 +110,4 @@ function boxesOf(root: Frame): Box[] {
 
 function colorOf(area: string): string {
   return COLORS.find(([pattern]) => pattern.test(area))?.[1] ?? OTHER
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: installed beside the other queues, so the compiler does not know it
-async function library(): Promise<any> {
-  const path = createRequire(new URL('package.json', peersFolder)).resolve('echarts')
-  const loaded = await import(pathToFileURL(path).href)
-  return loaded.default ?? loaded
 }

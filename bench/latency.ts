@@ -1,8 +1,9 @@
 import { once } from 'node:events'
+import { quantile } from '@conveyor/chaos'
 import type { Bench, Part } from './bench.ts'
 import { inTurn } from './bench.ts'
 import { end, script, whileAlive } from './processes.ts'
-import { percentile, spread } from './statistics.ts'
+import { spread } from './statistics.ts'
 
 /** Packages per second, and for how many seconds they are measured. */
 const RATES = [
@@ -69,7 +70,7 @@ async function atRate(bench: Bench, rate: number, seconds: number): Promise<Late
   const note = (name: string, stage: string, times: number[]) => {
     const found = all.get(name + stage) ?? { name, stage, shares: SHARES.map(() => []) }
     all.set(name + stage, found)
-    for (const [index, share] of SHARES.entries()) found.shares[index]?.push(percentile(times, share))
+    for (const [index, share] of SHARES.entries()) found.shares[index]?.push(quantile(times, share))
   }
   await inTurn(
     { rounds, progress: bench.progress },
@@ -79,7 +80,7 @@ async function atRate(bench: Bench, rate: number, seconds: number): Promise<Late
       run: async round => {
         const stages = await measure(bench, who, `bench_latency_${rate}_${round}`, rate, seconds)
         for (const [stage, times] of Object.entries(stages)) note(WHO[who].name, stage, times)
-        return percentile(stages[WHO[who].last] as number[], 0.99)
+        return quantile(stages[WHO[who].last] as number[], 0.99)
       },
     })),
   )

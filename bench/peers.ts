@@ -31,10 +31,8 @@ export interface Peer {
   keys(queue: string): string
 }
 
-/** Where they are installed, and what draws pictures with them. */
-export const peersFolder = new URL('../peers/', import.meta.url)
-
-const folder = fileURLToPath(peersFolder)
+/** Where they are installed. */
+const folder = fileURLToPath(new URL('../peers/', import.meta.url))
 const python = fileURLToPath(new URL('../../.conveyor/bench-python/', import.meta.url))
 
 /** Processes times messages at a time. */

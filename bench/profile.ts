@@ -38,7 +38,7 @@ export const profile: Part = async ({ redis, url, outputDir, quick, progress, do
   const root = tree(JSON.parse(await readFile(join(folder, file as string), 'utf8')))
   if (docs) {
     const picture = new URL('../../docs/pictures/consumer-profile.svg', import.meta.url)
-    await writeFile(picture, await drawFlames(root))
+    await writeFile(picture, drawFlames(root))
   }
   const shares = [...areas(root)].sort(([, a], [, b]) => b - a)
   return [

@@ -1,10 +1,10 @@
 import type { ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { quantile } from '@conveyor/chaos'
 import { type Keys, keysOf } from '@conveyor/stream'
 import type { Redis } from 'ioredis'
 import { inTurn, type Part } from './bench.ts'
 import { end, service, whileAlive } from './processes.ts'
-import { percentile } from './statistics.ts'
 import { rateTable } from './table.ts'
 import { consumeRound, consumerEnv, fill, until } from './throughput.ts'
 
@@ -12,7 +12,7 @@ import { consumeRound, consumerEnv, fill, until } from './throughput.ts'
 export const retries: Part = async bench => {
   const { redis, url, outputDir, quick } = bench
   const late = await lateness(redis, url, quick ? 2000 : 20_000, outputDir)
-  const [p50, p99, most] = [0.5, 0.99, 1].map(part => percentile(late, part))
+  const [p50, p99, most] = [0.5, 0.99, 1].map(part => quantile(late, part))
   const total = quick ? 50_000 : 600_000
   const stream = 'bench_waiting'
   await fill(url, stream, total)

@@ -1,3 +1,5 @@
+import { quantile } from '@conveyor/chaos'
+
 /** The middle value; of an even number the mean of the two. */
 export function median(values: number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
@@ -5,12 +7,6 @@ export function median(values: number[]): number {
   return sorted.length % 2
     ? (sorted[middle] as number)
     : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
-}
-
-/** The value that a share `p` (0 to 1) of all does not exceed. */
-export function percentile(values: number[], p: number): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.ceil(p * sorted.length) - 1)] ?? Number.NaN
 }
 
 /** Median and, of several, extremes, for people. */
@@ -23,6 +19,6 @@ export function spread(values: number[], digits = 0): string {
 
 /** Median and quartiles, for people: where one in two values lies. */
 export function typical(values: number[], digits = 0): string {
-  const [low, high] = [percentile(values, 0.25), percentile(values, 0.75)]
+  const [low, high] = [quantile(values, 0.25), quantile(values, 0.75)]
   return `${median(values).toFixed(digits)} (${low.toFixed(digits)} to ${high.toFixed(digits)})`
 }

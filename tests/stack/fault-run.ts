@@ -39,7 +39,7 @@ export async function runWithFaults({ pipeline, stack }: Watched): Promise<void>
   await client.flushall()
 
   const stopped = pipeline.consumer('c1', failing('before commit', 5, 'SIGSTOP'))
-  const killed = pipeline.consumer('c3', failing('before write', 5, 'SIGKILL'))
+  const killed = pipeline.consumer('c3', failing('before write file', 5, 'SIGKILL'))
   const steady = pipeline.consumer('c2')
   for (const consumer of [stopped, killed, steady]) await consumer.logged('session opened')
   pipeline.producer(0, { RATE: '200' })
