@@ -107,7 +107,7 @@ function run(session: Session, { handler, log }: ConsumeOptions): Observable<Set
     commit(session),
   )
   const finish = defer(async () => {
-    await session.held.until(() => session.unflushed === 0)
+    await session.held.until(() => session.forgotten === session.committed)
     finished.next() // no beat may come after the end of the session
     await session.close()
   }).pipe(ignoreElements())

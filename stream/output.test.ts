@@ -52,7 +52,7 @@ function intercept(
       const value = Reflect.get(target, name)
       if (name !== 'callBuffer') return typeof value === 'function' ? value.bind(target) : value
       return async (...args: Parameters<Redis['callBuffer']>) => {
-        const written = args.at(-2)
+        const written = args.at(-3)
         const now = !met && (look === 'forget' ? written !== '' : ++looks === look)
         met ||= now
         if (now) await before?.()
@@ -82,6 +82,39 @@ test('a log of many chunks is written in several steps', async () => {
   const { entries, writer } = await committed(b, ...Array(40).fill(1))
   await writer.flush()
   expect([await b.file('a'), await chunks(b)]).toEqual([linesOf(entries), 0])
+})
+
+test('while there is more to write, Redis is not told of each step', async () => {
+  const b = await bench(on)
+  const { entries, session, writer } = await committed(b, 3)
+  const kept: number[] = []
+  const another = async () => {
+    kept.push(await chunks(b))
+    if (kept.length === 4) return false
+    entries.push(...(await more(b, session)))
+    return true
+  }
+  const steps: number[] = []
+  await writer.flush((_, to) => steps.push(to), another)
+  expect(kept).toEqual([1, 2, 3, 4])
+  expect(steps).toEqual([3, 4, 5, 6].map(n => linesOf(entries.slice(0, n)).length))
+  expect([await b.file('a'), await chunks(b)]).toEqual([linesOf(entries), 0])
+})
+
+test('a file that was replaced is not forgotten by Redis, however much more there is to write', async () => {
+  const b = await bench(on)
+  const { session, writer, path } = await committed(b, 3)
+  const until = performance.now() + 5000
+  const forever = async () => {
+    await rm(path, { force: true })
+    await more(b, session)
+    return performance.now() < until
+  }
+  await expect(writer.flush(undefined, forever)).rejects.toMatchObject({ kind: 'replaced' })
+  expect(performance.now()).toBeLessThan(until)
+  expect(await b.redis.xrange(b.keys.output('a'), '-', '+', 'COUNT', 1)).toMatchObject([
+    [expect.stringMatching(/^(\d+)-\1$/), expect.anything()],
+  ])
 })
 
 test('dying after the commit: the next one writes it', async () => {

@@ -13,6 +13,9 @@ const CHUNKS = 16
 /** Ms between two looks at the link to the file. */
 const RELINK = 1000
 
+/** Ms that Redis keeps what is on disk already, while there is more to write: to forget is a write, which it syncs. */
+const KEPT = 100
+
 /**
  * Writes one consumer's file from its output log, and lets Redis forget what is on disk. Nothing else
  * writes output files, and nothing is written from memory: a lost reply, a restart, a dead peer and a
@@ -34,20 +37,28 @@ export class OutputWriter {
   ) {}
 
   /**
-   * Writes until the log is empty. Calls `progress` with (bytes written, offset reached, ms) for each step.
-   * Returns the length of the file. After an error the next call starts over from what Redis holds.
+   * Writes until the log is empty. Returns the length of the file. After an error the next call starts over from what
+   * Redis holds.
    *
+   * @param progress called with (bytes written, offset reached, ms) for each step
+   * @param more asked when all that was there is on disk: whether there is, or soon comes, more
    * @throws {OutputDamaged} the file is not what Redis says that it is
    * @throws system errors, such as ENOSPC; `RedisError` EPOCH; `ConnectionLost`
    */
-  async flush(progress?: (bytes: number, to: number, ms: number) => void): Promise<number> {
+  async flush(
+    progress?: (bytes: number, to: number, ms: number) => void,
+    more: () => Promise<boolean> = async () => false,
+  ): Promise<number> {
     try {
       let written: number | undefined
+      let told = performance.now()
+      let forget = false
       for (;;) {
+        if (forget && this.file && written !== undefined) await this.file.verifyPath(written)
         const asked = performance.now()
         // The size comes first: everything that was in the file by then was in Redis before.
         const size = await this.file?.size()
-        const [length, chunks] = await this.next(written)
+        const [length, chunks] = await this.next(written, forget)
         const { start, bytes } = join(chunks, length, this.run.file(this.consumer))
         if (!this.file || size === undefined) {
           if (length === 0) return 0
@@ -55,14 +66,17 @@ export class OutputWriter {
           continue // and compare its size with what Redis says then
         }
         if (size > length) throw new OutputDamaged('long', this.file.path, size, length)
-        if (chunks.length === 0) {
+        if (chunks.length > 0) {
+          await this.verify(this.file, start, bytes, size)
+          await this.file.write(bytes, start)
+          if (forget) told = asked
+          written = this.known = start + bytes.length
+          progress?.(bytes.length, written, performance.now() - asked)
+          forget = performance.now() - told >= KEPT || !(await more())
+        } else if (forget || written === undefined) {
           await this.verifyIdle(this.file, length, size)
           return length
-        }
-        await this.verify(this.file, start, bytes, size)
-        await this.file.write(bytes, start)
-        written = this.known = start + bytes.length
-        progress?.(bytes.length, written, performance.now() - asked)
+        } else forget = true
       }
     } catch (error) {
       await this.close()
@@ -84,11 +98,11 @@ export class OutputWriter {
     await file?.close().catch(() => {})
   }
 
-  private next(written: number | undefined) {
+  private next(written: number | '' = '', forget: boolean) {
     return script.runBuffer(
       this.redis,
       [this.keys.head, this.keys.files, this.keys.output(this.consumer)],
-      [this.run.epoch, this.consumer, written ?? '', CHUNKS],
+      [this.run.epoch, this.consumer, forget ? written : '', CHUNKS, written],
     )
   }
 

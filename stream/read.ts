@@ -3,6 +3,7 @@ import { defer, from, merge, type Observable } from 'rxjs'
 import { answer, DEADLINE, within } from './connection.ts'
 import { tellMissing } from './events.ts'
 import { decode, type Message, type Past, Poison, returnedOf } from './message.ts'
+import type { Entry } from './replies.ts'
 import { Script } from './scripts.ts'
 import type { Session } from './session.ts'
 import { originOf } from './tracing.ts'
@@ -21,7 +22,6 @@ export interface Delivery {
   readonly origin?: Context
 }
 
-type Entry = [id: string, fields: string[]]
 type Pending = [id: string, consumer: string, idle: number, deliveries: number]
 
 const handover = new Script<
@@ -63,7 +63,7 @@ class Turn {
 
 async function* readNew(session: Session, turn: Turn): AsyncGenerator<Delivery[]> {
   const { keys, consumer, settings, events } = session.options
-  const { held, reader } = session
+  const { held, reader, replies } = session
   const patience = settings.block + (settings.deadline || DEADLINE)
   while (!session.stopping) {
     const mayRead = () => held.room > 0 && !turn.recovering && (turn.oneByOne || !session.recoverWanted)
@@ -93,7 +93,7 @@ async function* readNew(session: Session, turn: Turn): AsyncGenerator<Delivery[]
       const received = Date.now()
       let bytes = 0
       const found: Delivery[] = []
-      for (const [id, fields] of reply?.[0]?.[1] ?? []) {
+      for (const [id, fields] of replies.take() ?? reply?.[0]?.[1] ?? []) {
         const size = sizeOf(fields)
         bytes += size
         found.push(deliver(session, id, fields, 1, size, received))

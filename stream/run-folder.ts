@@ -5,12 +5,10 @@ import {
   mkdir,
   open,
   readdir,
-  readFile,
   readlink,
   rename,
   symlink,
   unlink,
-  writeFile,
 } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Keys } from './keys.ts'
@@ -53,7 +51,7 @@ export function runFolder(directory: string, epoch: string): RunFolder {
 export async function prepareRunFolder(run: RunFolder, keys: Keys): Promise<void> {
   const folder = join(run.directory, 'runs', run.epoch)
   await mkdir(join(run.directory, 'runs'), { recursive: true })
-  await claimDirectory(run.directory, `${keys.stream} ${keys.group}\n`)
+  await claimDirectory(run.directory, `${keys.stream} ${keys.group}`)
   await mkdir(folder, { recursive: true })
   for (const name of await readdir(run.directory)) {
     if (!/^consumer_.*\.txt$/.test(name)) continue
@@ -91,19 +89,36 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
+/** Marks a directory as a stream's and group's, by a link that leads nowhere: it is there at once with what it says. */
 async function claimDirectory(directory: string, owner: string): Promise<void> {
-  const path = join(directory, 'runs', '.owner')
-  await writeFile(path, owner, { flag: 'wx' }).catch(error => {
-    if (error.code !== 'EEXIST') throw error
-  })
-  const found = await readFile(path, 'utf8')
-  // A crash or a full disk may have left the mark empty, or only its length: it says nothing then.
-  if (/^\0*$/.test(found)) await writeFile(path, owner)
-  else if (found !== owner) {
-    const [stream, group] = found.trim().split(' ')
-    throw new OutputRefused(
-      `output directory ${directory} belongs to group ${group} of stream ${stream}: choose another directory`,
-    )
+  const found = await ownerOf(directory)
+  if (found === owner) return
+  if (found === undefined) {
+    await symlink(owner, ownerMark(directory)).catch(error => {
+      if (error.code !== 'EEXIST') throw error
+    })
+    return claimDirectory(directory, owner)
+  }
+  const [stream, group] = found.split(' ')
+  throw new OutputRefused(
+    `output directory ${directory} belongs to group ${group} of stream ${stream}: choose another directory`,
+  )
+}
+
+const ownerMark = (directory: string) => join(directory, 'runs', '.owner')
+
+/**
+ * The stream and group that a directory belongs to, `<stream> <group>`; undefined when it belongs to nobody yet.
+ * Throws {@link OutputRefused} when something else is in the mark's place, or a system error.
+ */
+export async function ownerOf(directory: string): Promise<string | undefined> {
+  try {
+    return await readlink(ownerMark(directory))
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return undefined
+    if (code !== 'EINVAL') throw error
+    throw new OutputRefused(`${ownerMark(directory)} is not a link, as Conveyor makes it: move it away`)
   }
 }
 

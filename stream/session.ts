@@ -11,6 +11,7 @@ import { checkName, type Keys } from './keys.ts'
 import { observeLoad, type PackageDurations, packageDurations } from './measure-consumer.ts'
 import { openStream } from './open.ts'
 import { OutputWriter } from './output.ts'
+import { Replies } from './replies.ts'
 import { prepareRunFolder, type RunFolder, runFolder } from './run-folder.ts'
 import { Script } from './scripts.ts'
 import type { Settings } from './settings.ts'
@@ -51,13 +52,16 @@ export class Session {
   readonly held: Held
   /** Writes this consumer's own file; undefined without an output directory. */
   readonly writer: OutputWriter | undefined
-  /** Length of the output that was committed, and how much of it is known to be on disk. */
+  /** Length of the output that was committed, how much of it is known to be on disk, and forgotten by Redis. */
   committed: number
   flushed: number
+  forgotten: number
   /** Aborted when the session is over. */
   readonly lost = new AbortController()
   /** Set when something is pending for this consumer that it does not hold. */
   recoverWanted = true
+  /** What the reads are answered with. */
+  readonly replies: Replies
   readonly spans: EntrySpans
   readonly durations: PackageDurations = packageDurations()
   private readonly endObserving: () => void
@@ -76,8 +80,9 @@ export class Session {
     length: number,
   ) {
     const { maxHeld, maxHeldBytes, maxUnflushed } = options.settings
-    this.committed = this.flushed = length
+    this.committed = this.flushed = this.forgotten = length
     this.held = new Held(maxHeld, maxHeldBytes, () => this.unflushed > maxUnflushed)
+    this.replies = new Replies(reader)
     this.spans = new EntrySpans(options.keys, options.consumer, options.url)
     this.endObserving = observeLoad(() => this.held.load)
     this.writer = run && new OutputWriter(logs, options.keys, run, options.consumer)

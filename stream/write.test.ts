@@ -51,6 +51,7 @@ test('what is committed is on disk soon, without anybody asking', async () => {
   }
   expect(error).toBeUndefined()
   expect(b.of('flushed').at(-1)).toMatchObject({ consumer: 'a', to: text.length })
+  await until(() => session.forgotten === session.committed, 'Redis has been told')
   expect(await b.redis.xlen(b.keys.output('a'))).toBe(0)
 })
 

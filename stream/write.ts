@@ -6,6 +6,9 @@ import type { Session } from './session.ts'
 /** Ms between looks at a file to which nothing is being written. */
 const IDLE_CHECK = 1000
 
+/** Ms without a commit after which Redis is told to forget what is on disk. */
+const LINGER = 20
+
 /**
  * Keeps the consumer's own output file up with its output log, for as long as it is subscribed. While the
  * disk refuses (full, read-only, failing) it goes on trying, and the output waits in Redis.
@@ -20,6 +23,10 @@ async function step(session: Session): Promise<void> {
   const { writer } = session
   if (!writer) return sleep(IDLE_CHECK)
   const { events, consumer } = session.options
+  const more = async () => {
+    await session.held.until(() => session.unflushed > 0 || session.stopping, LINGER)
+    return session.unflushed > 0
+  }
   for (let attempt = 1; ; attempt++) {
     try {
       const end = await writer.flush((bytes, to, ms) => {
@@ -27,8 +34,8 @@ async function step(session: Session): Promise<void> {
         session.spans.flushed(to)
         session.held.changed()
         events.next({ type: 'flushed', consumer, bytes, to, ms })
-      })
-      session.flushed = end
+      }, more)
+      session.flushed = session.forgotten = end
       if (attempt > 1) events.next({ type: 'outputResumed', consumer })
       break
     } catch (error) {

@@ -20,14 +20,14 @@ const matching = (points: readonly Point[], steps: RegExp) => points.filter(([st
 const without = (points: readonly Point[], steps: RegExp) => points.filter(([step]) => !steps.test(step))
 
 /** Of a consumer with a new id; the directory has its owner already. */
-const FIRST = without([...POINTS.start, ...POINTS.work], /writeFile|handover/)
+const FIRST = without([...POINTS.start, ...POINTS.work], /symlink owner|handover/)
 /** Those after which entries are in hand, and those after which there is output that was never in a file. */
 const IN_HAND = matching(POINTS.work, /after XREADGROUP|before .*commit/)
 const UNWRITTEN = matching(POINTS.work, /after commit|(write|datasync) file/).filter(([, time]) => time === 1)
 /** Of a consumer whose file may be there. */
 const AGAIN = without(
   [...POINTS.start, ...POINTS.work, ...POINTS.stop],
-  /writeFile|open file|sync run|close|tidy/,
+  /symlink owner|open file|sync run|close|tidy/,
 )
 /** Those after which other files are still to be cut back. */
 const CUTTING = without(POINTS.audit, /audited/)

@@ -39,7 +39,7 @@ export const POINTS = {
   start: [
     ...script('open'),
     ...around('mkdir runs'),
-    ...within('writeFile owner'),
+    ...around('symlink owner'),
     ...around('mkdir run'),
     ...around('unlink link'),
     ...around('sync run'),

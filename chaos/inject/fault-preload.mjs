@@ -94,7 +94,6 @@ function placeOf(path) {
 const HALVES = {
   write: (file, [bytes, offset, length, position]) =>
     writeSync(file.fd, bytes, offset, length >> 1, position),
-  writeFile: (_, [path, , options]) => writeFileSync(path, '', options),
   copyFile: (_, [, to]) => writeFileSync(to, ''),
 }
 

@@ -215,6 +215,9 @@ describe('output', () => {
     expect(byId(await check(b), 'owner').text).toContain(b.keys.stream)
     const others = { ...b.keys, group: 'others' }
     expect(wrong(await checkOutput(b.directory, others))).toEqual(['owner'])
+    await rm(join(b.directory, 'runs/.owner'))
+    await writeFile(join(b.directory, 'runs/.owner'), '')
+    expect(byId(await check(b), 'owner').text).toMatch(/is not a link/)
   })
 
   test('links that lead nowhere, elsewhere, or are files', async () => {

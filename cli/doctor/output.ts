@@ -1,6 +1,6 @@
-import { lstat, mkdtemp, readdir, readFile, readlink, rmdir, stat, statfs } from 'node:fs/promises'
+import { lstat, mkdtemp, readdir, readlink, rmdir, stat, statfs } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import type { Keys, StreamState } from '@conveyor/stream'
+import { type Keys, ownerOf, type StreamState } from '@conveyor/stream'
 import { bytes, count } from '../units.ts'
 import { type Check, finding, note, ok } from './check.ts'
 
@@ -91,9 +91,11 @@ async function nearest(path: string): Promise<string> {
 }
 
 async function checkOwner(path: string, { stream, group }: Keys): Promise<Check> {
-  const owner = await readFile(join(path, 'runs', '.owner'), 'utf8').catch(() => '')
-  if (owner === '') return ok('owner', 'belongs to nobody yet')
-  const [ofStream, ofGroup] = owner.trim().split(' ')
+  const owner = await ownerOf(path).catch((error: Error) => error)
+  if (owner instanceof Error)
+    return finding('owner', owner.message, 'consumers refuse the directory as it is')
+  if (owner === undefined) return ok('owner', 'belongs to nobody yet')
+  const [ofStream, ofGroup] = owner.split(' ')
   if (ofStream === stream && ofGroup === group) return ok('owner', `belongs to group ${group} of ${stream}`)
   return finding(
     'owner',

@@ -231,17 +231,12 @@ export function virtualFiles(actual: Files) {
         return disk_().in(path)
       }),
     readlink: (path: string) => step('readlink', path, () => disk_().get(path, 'readlink').target),
-    readFile: (path: string) => step('readFile', path, () => disk_().get(path, 'open').data.toString()),
-    writeFile: (path: string, text: string, options?: { flag: string }) =>
-      step('writeFile', path, () => {
-        if (options?.flag === 'wx' && disk_().has(path)) throw failure('EEXIST', 'open', path)
-        const node = disk_().has(path) ? disk_().get(path, 'open') : disk_().add(path, 'file')
-        node.data = Buffer.from(text)
-        node.dirty.push({ offset: 0, bytes: Buffer.from(text) })
-      }),
     rename: (from: string, to: string) => step('rename', to, () => disk_().rename(from, to)),
     symlink: (target: string, path: string) =>
-      step('symlink', path, () => void disk_().add(path, 'link', target)),
+      step('symlink', path, () => {
+        if (disk_().has(path)) throw failure('EEXIST', 'symlink', path)
+        disk_().add(path, 'link', target)
+      }),
     unlink: (path: string) =>
       step('unlink', path, () => {
         disk_().get(path, 'unlink')
