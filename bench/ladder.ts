@@ -1,7 +1,7 @@
 import { type Contender, inTurn, type Part } from './bench.ts'
 import { OtlpSink } from './otlp-sink.ts'
 import { median, spread } from './statistics.ts'
-import { consumeRound, fill, type Variant } from './throughput.ts'
+import { consumeRound, fill, oneInThousand, type Variant } from './throughput.ts'
 
 /**
  * What each guarantee costs: one consumer that promises nothing, and then one thing more with each row. Those below
@@ -12,7 +12,7 @@ export const ladder: Part = async bench => {
   const total = quick ? 30_000 : 300_000
   const traced = quick ? 5000 : 50_000
   await fill(url, 'bench_ladder', total)
-  await fill(url, 'bench_ladder_few', total, { traced: () => 1 })
+  await fill(url, 'bench_ladder_few', total, { traced: oneInThousand })
   await fill(url, 'bench_ladder_all', traced, { traced: () => 500 })
   const sink = await OtlpSink.start()
 
@@ -52,7 +52,7 @@ export const ladder: Part = async bench => {
       loop('+ Redis syncs before it answers', 'sync', true),
       ours('Conveyor: + exactly once, by an output log in Redis', total, { stream: 'bench_ladder' }),
       ours('+ metrics', total, { stream: 'bench_ladder', telemetry: untraced }),
-      ours('+ traces of 1 in 500', total, { stream: 'bench_ladder_few', telemetry: defaults }),
+      ours('+ traces of 1 in 1,000', total, { stream: 'bench_ladder_few', telemetry: defaults }),
       ours('+ a trace of every package', traced, all),
       ours('+ `HISTORY=all`', traced, { ...all, env: { HISTORY: 'all' } }),
     ])

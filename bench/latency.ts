@@ -12,8 +12,8 @@ const RATES = [
   [10_000, 10],
 ] as const
 
-/** Seconds before that: Node.js compiles. */
-const WARM_UP = 3
+/** Seconds before that: Node.js compiles what is called often, and at a low rate that takes its time. */
+const WARM_UP = 10
 
 const SHARES = [0.5, 0.99, 0.999] as const
 

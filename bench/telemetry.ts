@@ -4,7 +4,7 @@ import { OtlpSink } from './otlp-sink.ts'
 import { service } from './processes.ts'
 import { median, spread, typical } from './statistics.ts'
 import { ratios } from './table.ts'
-import { consumerEnv, fill, producerEnv, settledBy } from './throughput.ts'
+import { consumerEnv, fill, oneInThousand, producerEnv, settledBy } from './throughput.ts'
 import { PATIENT, type Runner, takeTurns } from './turns.ts'
 
 /** Packages before the first turn: Node.js has compiled the SDK after some 10,000 spans. */
@@ -48,10 +48,10 @@ export const telemetry: Part = async bench => {
       stream: string,
       telemetry: NodeJS.ProcessEnv,
     ) => compareTurns(bench, title, await start(stream), await start(stream, telemetry), stream)
-    // The default, 100 traces a second, is less than one in 500 at full speed.
-    await fill(url, 'bench_few', backlog, { traced: from => (from < WARM_UP ? 10 : 1) })
-    const found = [await compare('consumer, 1 in 500 traced', consumer, 'bench_few', defaults)]
-    found.push(await compare('producer, 100 traces a second', producer, 'bench_send_few', defaults))
+    // The default, 50 traces a second, is less than one in 1,000 at full speed.
+    await fill(url, 'bench_few', backlog, { traced: from => (from < WARM_UP ? 10 : oneInThousand(from)) })
+    const found = [await compare('consumer, 1 in 1,000 traced', consumer, 'bench_few', defaults)]
+    found.push(await compare('producer, 50 traces a second', producer, 'bench_send_few', defaults))
     await fill(url, 'bench_all', backlog, { traced: () => 500 })
     found.push(await compare('consumer, every package traced', consumer, 'bench_all', everything))
     found.push(await compare('producer, every package traced', producer, 'bench_send_all', everything))

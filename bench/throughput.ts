@@ -33,6 +33,9 @@ export interface FillOptions {
   readonly bytes?: number
 }
 
+/** Of each second request of 500 packages, one. */
+export const oneInThousand = (from: number): number => (from % 1000 < 500 ? 1 : 0)
+
 /** Bytes of packages in one request, at most. */
 const REQUEST_BYTES = 1024 * 1024
 

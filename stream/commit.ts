@@ -1,5 +1,6 @@
-import { concatMap, defer, from, type OperatorFunction, tap } from 'rxjs'
+import { concatMap, defer, type OperatorFunction, tap } from 'rxjs'
 import { RedisError } from './connection.ts'
+import { emit } from './emit.ts'
 import { tellMissing } from './events.ts'
 import { noteOf, runsOf } from './history.ts'
 import { encodeReturned } from './message.ts'
@@ -47,7 +48,7 @@ export function commit(session: Session): OperatorFunction<Outcome[], Settled> {
         tap(outcomes => {
           waiting = waiting.length > 0 ? waiting.concat(outcomes) : outcomes
         }),
-        concatMap(() => from(settleAll())),
+        concatMap(() => emit(settleAll)),
       )
     })
 }

@@ -1,5 +1,6 @@
 import { type Context, context, INVALID_SPAN_CONTEXT, type Span, trace } from '@opentelemetry/api'
-import { from, mergeMap, type OperatorFunction } from 'rxjs'
+import { mergeMap, type OperatorFunction } from 'rxjs'
+import { emit } from './emit.ts'
 import { type EntrySpans, endSpan } from './entry-spans.ts'
 import { HandlerTimeout } from './failure.ts'
 import { type Message, Poison } from './message.ts'
@@ -61,7 +62,7 @@ export interface HandleOptions extends OutcomeOptions {
  */
 export function handle(handler: Handler, options: HandleOptions): OperatorFunction<Delivery[], Outcome[]> {
   const slots = new Slots(options.concurrency)
-  return mergeMap(batch => from(outcomes(batch, handler, options, slots)))
+  return mergeMap(batch => emit(() => outcomes(batch, handler, options, slots)))
 }
 
 async function* outcomes(

@@ -1,6 +1,7 @@
 import type { Context } from '@opentelemetry/api'
-import { defer, from, merge, type Observable } from 'rxjs'
+import { defer, merge, type Observable } from 'rxjs'
 import { answer, DEADLINE, within } from './connection.ts'
+import { emit } from './emit.ts'
 import { tellMissing } from './events.ts'
 import { decode, type Message, type Past, Poison, returnedOf } from './message.ts'
 import type { Entry } from './replies.ts'
@@ -39,7 +40,10 @@ const PAGE = 500
 export function read(session: Session): Observable<Delivery[]> {
   return defer(() => {
     const turn = new Turn()
-    return merge(from(readNew(session, turn)), from(readPending(session, turn)))
+    return merge(
+      emit(() => readNew(session, turn)),
+      emit(() => readPending(session, turn)),
+    )
   })
 }
 

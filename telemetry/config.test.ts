@@ -14,7 +14,7 @@ test.each([
 
 test('fills in what the SDK would choose badly, and leaves what is set', () => {
   const env: NodeJS.ProcessEnv = { OTEL_BSP_MAX_QUEUE_SIZE: '10', OTEL_LOGS_EXPORTER: '' }
-  expect(telemetryConfig(env)).toMatchObject({ TRACES_PER_SECOND: 100 })
+  expect(telemetryConfig(env)).toMatchObject({ TRACES_PER_SECOND: 50 })
   expect(env).toMatchObject({
     OTEL_BSP_MAX_QUEUE_SIZE: '10',
     OTEL_LOGS_EXPORTER: 'none',

@@ -14,7 +14,7 @@ const DEFAULTS = {
 
 export const telemetrySettings = z.object({
   /** Traces that a process begins in a second, at most. */
-  TRACES_PER_SECOND: integer(100, 0, 1_000_000),
+  TRACES_PER_SECOND: integer(50, 0, 1_000_000),
   /** Ms between two exports of metrics. */
   OTEL_METRIC_EXPORT_INTERVAL: integer(60_000, 1, 2 ** 31 - 1),
   LOG_LEVEL: common.LOG_LEVEL,
