@@ -1,20 +1,18 @@
 export {
-  type Action,
   FAILING_HANDLER,
   failAt,
-  type Handling,
   handling,
   noteSteps,
   type Step,
   sha,
 } from './inject.ts'
-export { contents, faultsOf, type OutputLines, readOutput } from './output-lines.ts'
+export { contents, faultsOf, readOutput } from './output-lines.ts'
 export { Pipeline, processesIn, produced } from './pipeline.ts'
 export { type Match, type RedisProxy, startProxy } from './proxy.ts'
 export { random } from './random.ts'
 export { measureRecovery, quantile, type Recovery, recoveryHistogram } from './recovery.ts'
 export { summary } from './report.ts'
 export { root } from './root.ts'
-export { chaos, type Result, type RunOptions } from './run.ts'
+export { chaos } from './run.ts'
 export { FAULTS, KINDS, type Kind } from './schedule.ts'
-export { type Exit, type LogLine, ServiceProcess, until } from './service-process.ts'
+export { type Exit, ServiceProcess, until } from './service-process.ts'
