@@ -5,7 +5,7 @@ import { residentMemory, service } from './processes.ts'
 import { median, spread, typical } from './statistics.ts'
 import type { Table } from './table.ts'
 import { consumeRound, consumerEnv, fill, settledBy, until } from './throughput.ts'
-import { PATIENT, type Runner, takeTurns } from './turns.ts'
+import { PATIENT, type Runner, type Turn, takeTurns } from './turns.ts'
 
 const STREAM = 'bench_growth'
 
@@ -82,17 +82,18 @@ async function age(
     windowMs: quick ? 200 : 1500,
     progress: turn => progress.show(`Growth: young and old, turn ${turn} of ${turns}`),
   })
-  const micros = (rates: number[]) => rates.map(rate => 1e6 / rate)
-  const ratio = b.map((rate, turn) => (a[turn] as number) / rate)
+  const micros = (turns: Turn[]) => turns.map(({ perSecond }) => 1e6 / perSecond)
+  const ratio = micros(b).map((time, turn) => time / (micros(a)[turn] as number))
+  const busy = b.map(({ micros }, turn) => micros / (a[turn] as Turn).micros)
   return {
     id: 'growth-age',
     title: 'A consumer at the beginning of its work and one near its end, in turns',
-    head: ['packages done before', 'µs a package', 'ratio of the turns, half of them'],
+    head: ['packages done before', 'µs a package', 'ratio of the turns, half of them', 'of processor time'],
     rows: [
-      [few.toLocaleString('en-US'), spread(micros(a), 1), '1'],
-      [many.toLocaleString('en-US'), spread(micros(b), 1), typical(ratio, 2)],
+      [few.toLocaleString('en-US'), spread(micros(a), 1), '1', '1'],
+      [many.toLocaleString('en-US'), spread(micros(b), 1), typical(ratio, 2), typical(busy, 2)],
     ],
-    figures: { few: micros(a), many: micros(b), ratio: median(ratio) },
+    figures: { few: a, many: b, ratio: median(ratio), busy: median(busy) },
   }
 }
 

@@ -79,3 +79,10 @@ export async function residentMemory(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8')
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024
 }
+
+/** Processor time that a process has used, ms (Linux, which counts in hundredths of a second). */
+export async function processorTime(pid: number): Promise<number> {
+  const [user, system] =
+    (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ').slice(11, 13) ?? []
+  return 10 * (Number(user) + Number(system))
+}

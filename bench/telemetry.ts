@@ -3,9 +3,8 @@ import type { Bench, Part } from './bench.ts'
 import { OtlpSink } from './otlp-sink.ts'
 import { service } from './processes.ts'
 import { median, spread, typical } from './statistics.ts'
-import { ratios } from './table.ts'
 import { consumerEnv, fill, oneInThousand, producerEnv, settledBy } from './throughput.ts'
-import { PATIENT, type Runner, takeTurns } from './turns.ts'
+import { PATIENT, type Runner, type Turn, takeTurns } from './turns.ts'
 
 /** Packages before the first turn: Node.js has compiled the SDK after some 10,000 spans. */
 const WARM_UP = 100_000
@@ -40,7 +39,7 @@ export const telemetry: Part = async bench => {
   }
   const sink = await OtlpSink.start()
   try {
-    const defaults = { OTEL_EXPORTER_OTLP_ENDPOINT: sink.url, OTEL_METRIC_EXPORT_INTERVAL: '1000' }
+    const defaults = { OTEL_EXPORTER_OTLP_ENDPOINT: sink.url, OTEL_METRIC_EXPORT_INTERVAL: '5000' }
     const everything = { ...defaults, OTEL_TRACES_SAMPLER: 'always_on' }
     const compare = async (
       title: string,
@@ -59,15 +58,27 @@ export const telemetry: Part = async bench => {
       {
         id: 'telemetry',
         title: 'Telemetry: messages per second with it and without, in turns',
-        head: ['', 'without', 'with', 'ratio of the turns, half of them'],
-        rows: found.map(({ title, off, on, ratio }) => [title, spread(off), spread(on), typical(ratio, 2)]),
-        figures: found.map(({ title, off, on, ratio }) => ({ title, off, on, ratio: median(ratio) })),
+        head: ['', 'without', 'with', 'ratio of the turns, half of them', 'by processor time'],
+        rows: found.map(({ title, off, on, ratio, busy }) => [
+          title,
+          spread(off.map(rate)),
+          spread(on.map(rate)),
+          typical(ratio, 2),
+          typical(busy, 2),
+        ]),
+        figures: found.map(({ ratio, busy, ...turns }) => ({
+          ...turns,
+          ratio: median(ratio),
+          busy: median(busy),
+        })),
       },
     ]
   } finally {
     sink.stop()
   }
 }
+
+const rate = ({ perSecond }: Turn) => perSecond
 
 async function compareTurns(
   { redis, rounds, quick, progress }: Bench,
@@ -76,15 +87,22 @@ async function compareTurns(
   with_: Runner,
   stream: string,
 ) {
-  const turns = rounds * 4
+  const turns = rounds * 2
   progress.show(`Telemetry: ${title}, warming up`)
   try {
     const [off, on] = await takeTurns([without, with_], {
       turns,
-      windowMs: quick ? 200 : 2000,
+      windowMs: quick ? 200 : 5000,
       progress: turn => progress.show(`Telemetry: ${title}, turn ${turn} of ${turns}`),
     })
-    return { title, off, on, ratio: ratios({ name: '', values: on }, { name: '', values: off }) }
+    const pairs = on.map((turn, n) => [turn, off[n] as Turn] as const)
+    return {
+      title,
+      off,
+      on,
+      ratio: pairs.map(([a, b]) => a.perSecond / b.perSecond),
+      busy: pairs.map(([a, b]) => b.micros / a.micros),
+    }
   } finally {
     await redis.unlink(stream, `${stream}_on`, `${stream}_off`)
   }
