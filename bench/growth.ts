@@ -2,10 +2,10 @@ import { keysOf, openStream } from '@conveyor/stream'
 import type { Redis } from 'ioredis'
 import { type Bench, inTurn, type Part } from './bench.ts'
 import { residentMemory, service } from './processes.ts'
+import { PATIENT, type Runner, sideBySide, type Window } from './side-by-side.ts'
 import { median, spread, typical } from './statistics.ts'
 import type { Table } from './table.ts'
 import { consumeRound, consumerEnv, fill, settledBy, until } from './throughput.ts'
-import { PATIENT, type Runner, type Turn, takeTurns } from './turns.ts'
 
 const STREAM = 'bench_growth'
 
@@ -66,29 +66,29 @@ async function backlog({ redis, url, outputDir, progress }: Bench, points: numbe
   }
 }
 
-/** A consumer that has done a tenth and one that has done nine tenths of the backlog take turns. */
+/** A consumer that has done a tenth and one that has done eight tenths of the backlog, side by side. */
 async function age(
   { redis, url, outputDir, rounds, quick, progress }: Bench,
   points: number[],
 ): Promise<Table> {
   const most = points.at(-1) as number
   const [few, many] = [most / 10, most * 0.8]
-  const turns = rounds * 3
+  const windows = rounds * 3
   progress.show('Growth: a consumer ages')
   const young = await consumer(redis, url, 'young', outputDir, few, most)
   const old = await consumer(redis, url, 'old', outputDir, many, most)
-  const [a, b] = await takeTurns([young, old], {
-    turns,
+  const [a, b] = await sideBySide([young, old], {
+    windows,
     windowMs: quick ? 200 : 1500,
-    progress: turn => progress.show(`Growth: young and old, turn ${turn} of ${turns}`),
+    progress: window => progress.show(`Growth: young and old, window ${window} of ${windows}`),
   })
-  const micros = (turns: Turn[]) => turns.map(({ perSecond }) => 1e6 / perSecond)
-  const ratio = micros(b).map((time, turn) => time / (micros(a)[turn] as number))
-  const busy = b.map(({ micros }, turn) => micros / (a[turn] as Turn).micros)
+  const micros = (windows: Window[]) => windows.map(({ perSecond }) => 1e6 / perSecond)
+  const ratio = micros(b).map((time, n) => time / (micros(a)[n] as number))
+  const busy = b.map(({ micros }, n) => micros / (a[n] as Window).micros)
   return {
     id: 'growth-age',
-    title: 'A consumer at the beginning of its work and one near its end, in turns',
-    head: ['packages done before', 'µs a package', 'ratio of the turns, half of them', 'of processor time'],
+    title: 'A consumer at the beginning of its work and one near its end, side by side',
+    head: ['packages done before', 'µs a package', 'ratio, half of the windows', 'of processor time'],
     rows: [
       [few.toLocaleString('en-US'), spread(micros(a), 1), '1', '1'],
       [many.toLocaleString('en-US'), spread(micros(b), 1), typical(ratio, 2), typical(busy, 2)],

@@ -2,16 +2,16 @@ import { keysOf, openStream } from '@conveyor/stream'
 import type { Bench, Part } from './bench.ts'
 import { OtlpSink } from './otlp-sink.ts'
 import { service } from './processes.ts'
+import { PATIENT, type Runner, sideBySide, type Window } from './side-by-side.ts'
 import { median, spread, typical } from './statistics.ts'
 import { consumerEnv, fill, oneInThousand, producerEnv, settledBy } from './throughput.ts'
-import { PATIENT, type Runner, type Turn, takeTurns } from './turns.ts'
 
-/** Packages before the first turn: Node.js has compiled the SDK after some 10,000 spans. */
+/** Packages before anything is measured: Node.js has compiled the SDK after some 10,000 spans. */
 const WARM_UP = 100_000
 
 /**
- * What it costs to be measured and traced: a process with the SDK and one without take turns. A Collector's place is
- * taken by one that accepts everything.
+ * What it costs to be measured and traced: a process with the SDK and one without work at the same time. A
+ * Collector's place is taken by one that accepts everything.
  */
 export const telemetry: Part = async bench => {
   const { redis, url, outputDir, quick } = bench
@@ -46,7 +46,7 @@ export const telemetry: Part = async bench => {
       start: typeof consumer,
       stream: string,
       telemetry: NodeJS.ProcessEnv,
-    ) => compareTurns(bench, title, await start(stream), await start(stream, telemetry), stream)
+    ) => beside(bench, title, await start(stream), await start(stream, telemetry), stream)
     // The default, 50 traces a second, is less than one in 1,000 at full speed.
     await fill(url, 'bench_few', backlog, { traced: from => (from < WARM_UP ? 10 : oneInThousand(from)) })
     const found = [await compare('consumer, 1 in 1,000 traced', consumer, 'bench_few', defaults)]
@@ -57,8 +57,8 @@ export const telemetry: Part = async bench => {
     return [
       {
         id: 'telemetry',
-        title: 'Telemetry: messages per second with it and without, in turns',
-        head: ['', 'without', 'with', 'ratio of the turns, half of them', 'by processor time'],
+        title: 'Telemetry: messages per second with it and without, side by side',
+        head: ['', 'without', 'with', 'ratio, half of the windows', 'by processor time'],
         rows: found.map(({ title, off, on, ratio, busy }) => [
           title,
           spread(off.map(rate)),
@@ -66,8 +66,8 @@ export const telemetry: Part = async bench => {
           typical(ratio, 2),
           typical(busy, 2),
         ]),
-        figures: found.map(({ ratio, busy, ...turns }) => ({
-          ...turns,
+        figures: found.map(({ ratio, busy, ...windows }) => ({
+          ...windows,
           ratio: median(ratio),
           busy: median(busy),
         })),
@@ -78,24 +78,24 @@ export const telemetry: Part = async bench => {
   }
 }
 
-const rate = ({ perSecond }: Turn) => perSecond
+const rate = ({ perSecond }: Window) => perSecond
 
-async function compareTurns(
+async function beside(
   { redis, rounds, quick, progress }: Bench,
   title: string,
   without: Runner,
   with_: Runner,
   stream: string,
 ) {
-  const turns = rounds * 2
+  const windows = rounds * 4
   progress.show(`Telemetry: ${title}, warming up`)
   try {
-    const [off, on] = await takeTurns([without, with_], {
-      turns,
+    const [off, on] = await sideBySide([without, with_], {
+      windows,
       windowMs: quick ? 200 : 5000,
-      progress: turn => progress.show(`Telemetry: ${title}, turn ${turn} of ${turns}`),
+      progress: window => progress.show(`Telemetry: ${title}, window ${window} of ${windows}`),
     })
-    const pairs = on.map((turn, n) => [turn, off[n] as Turn] as const)
+    const pairs = on.map((window, n) => [window, off[n] as Window] as const)
     return {
       title,
       off,
