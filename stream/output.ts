@@ -72,27 +72,28 @@ export class OutputWriter {
         if (forget && this.file && written !== undefined) await this.file.verifyPath(written)
         const asked = performance.now()
         // The size comes first: everything that was in the file by then was in Redis before.
-        const size = await this.file?.size()
-        let next = forget || size !== this.known ? undefined : this.take()
+        const { file } = this
+        const size = await file?.size()
+        let next = !forget && file && size === this.known ? this.take(size) : undefined
         if (!next) {
           const [length, chunks] = await this.read(written, forget)
           next = join(chunks, length, this.run.file(this.consumer))
-          if (!this.file || size === undefined) {
+          if (!file || size === undefined) {
             if (length === 0) return 0
             this.file = await OutputFile.open(this.run, this.consumer, next.start)
             continue // and compare its size with what Redis says then
           }
-          if (size > length) throw new OutputDamaged('long', this.file.path, size, length)
-          if (chunks.length > 0) await this.verify(this.file, next, size)
+          if (size > length) throw new OutputDamaged('long', file.path, size, length)
+          if (chunks.length > 0) await this.verify(file, next, size)
           else if (!forget && written !== undefined) {
             forget = true
             continue
           } else {
-            await this.verifyIdle(this.file, length, size)
+            await this.verifyIdle(file, length, size)
             return length
           }
         }
-        await this.file?.write(next.bytes, next.start)
+        await file?.write(next.bytes, next.start)
         if (forget) told = asked
         written = this.known = next.start + next.bytes.length
         progress?.(next.bytes.length, written, performance.now() - asked)
@@ -127,14 +128,13 @@ export class OutputWriter {
     )
   }
 
-  /** What was committed just now, from where the file is known to end. */
-  private take(): Bytes | undefined {
-    const known = this.known ?? 0
-    const left = this.recent.filter(({ start }) => start >= known)
-    const found = left[0]?.start === known ? left.splice(0, CHUNKS) : []
+  /** What was committed just now, if it begins where the file ends. */
+  private take(start = 0): Bytes | undefined {
+    const left = this.recent.filter(chunk => chunk.start >= start)
+    const found = left[0]?.start === start ? left.splice(0, CHUNKS) : []
     this.recent = left
-    const [chunk] = found
-    return chunk && { start: chunk.start, bytes: Buffer.from(found.map(({ lines }) => lines).join('')) }
+    if (found.length === 0) return undefined
+    return { start, bytes: Buffer.from(found.map(({ lines }) => lines).join('')) }
   }
 
   private async verify(file: OutputFile, { start, bytes }: Bytes, size: number) {
