@@ -94,6 +94,7 @@ async function settle(session: Session, batch: Outcome[]): Promise<Settled> {
       ],
     )
     if (session.writer) session.committed = end
+    if (lines !== '' && refused.length === 0) session.writer?.committed(end, lines)
     for (const entry of entries) session.held.settle(entry)
     session.held.changed()
     const settled = { done, retried, dead, fenced: refused.length }

@@ -101,6 +101,54 @@ test('while there is more to write, Redis is not told of each step', async () =>
   expect([await b.file('a'), await chunks(b)]).toEqual([linesOf(entries), 0])
 })
 
+/** A connection that counts how often the log is asked. */
+function counted(redis: Redis): { redis: Redis; asked: () => number } {
+  let asked = 0
+  const proxy = new Proxy(redis, {
+    get(target, name) {
+      if (name === 'callBuffer') asked++
+      const value = Reflect.get(target, name)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  return { redis: proxy, asked: () => asked }
+}
+
+/** A writer that keeps being told of what is committed while it writes, and calls `before` ahead of the nth. */
+async function told(before: (nth: number, path: string) => Promise<unknown> = async () => {}) {
+  const b = await bench(on)
+  const { entries, session, path } = await committed(b, 1)
+  const { redis, asked } = counted(session.logs)
+  const writer = writerOf(b, session, redis)
+  let asks = 0
+  let nth = 0
+  const another = async () => {
+    if (nth === 0) asks = asked()
+    if (++nth > 5) return false
+    await before(nth, path)
+    const added = await more(b, session)
+    entries.push(...added)
+    writer.committed(session.committed, linesOf(added))
+    return true
+  }
+  const end = writer.flush(undefined, another).then(() => asked() - asks)
+  return { b, session, end, text: () => linesOf(entries) }
+}
+
+test('what was committed just now is not read from the log, but is forgotten with it', async () => {
+  const { b, end, text } = await told()
+  expect(await end).toBe(1)
+  expect([await b.file('a'), await chunks(b)]).toEqual([text(), 0])
+})
+
+test.each([
+  ['cut short', 'short', (path: string) => truncate(path, 3)],
+  ['added to', 'long', (path: string) => appendFile(path, 'x'.repeat(5000))],
+])('a file that was %s between two chunks is found out', async (_, kind, damage) => {
+  const { end } = await told(async (nth, path) => nth === 3 && damage(path))
+  await expect(end).rejects.toMatchObject({ kind })
+})
+
 test('a file that was replaced is not forgotten by Redis, however much more there is to write', async () => {
   const b = await bench(on)
   const { session, writer, path } = await committed(b, 3)

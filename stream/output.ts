@@ -4,6 +4,11 @@ import { OutputDamaged, OutputFile } from './output-file.ts'
 import { linkOutput, type RunFolder } from './run-folder.ts'
 import { Script } from './scripts.ts'
 
+/** Where in a file, and what. */
+interface Bytes {
+  readonly start: number
+  readonly bytes: Buffer
+}
 type Chunk = [id: Buffer, fields: [name: Buffer, bytes: Buffer]]
 const script = new Script<[length: number, chunks: Chunk[]]>('output')
 
@@ -18,14 +23,17 @@ const KEPT = 100
 
 /**
  * Writes one consumer's file from its output log, and lets Redis forget what is on disk. Nothing else
- * writes output files, and nothing is written from memory: a lost reply, a restart, a dead peer and a
- * full disk are one case, in which the log is read again from its first retained chunk. Several writers
- * of one file do no harm, because they write the same bytes at the same offsets.
+ * writes output files. A lost reply, a restart, a dead peer and a full disk are one case, in which the log
+ * is read again from its first retained chunk; only as long as nothing of that kind happens are chunks taken
+ * from those that this process has just committed. Several writers of one file do no harm, because they
+ * write the same bytes at the same offsets.
  */
 export class OutputWriter {
   private file: OutputFile | undefined
   /** Up to here this writer knows the file to be as it should; undefined until it has written or compared. */
   private known: number | undefined
+  /** Chunks that were committed just now, and follow each other. */
+  private recent: { start: number; end: number; lines: string }[] = []
   /** When the file's link was looked at last. */
   private linked = Number.NEGATIVE_INFINITY
 
@@ -35,6 +43,13 @@ export class OutputWriter {
     private readonly run: RunFolder,
     readonly consumer: string,
   ) {}
+
+  /** Takes note of a chunk that the log got, so that it need not be read from there. */
+  committed(end: number, lines: string): void {
+    const start = end - Buffer.byteLength(lines)
+    if (this.recent.at(-1)?.end !== start) this.recent = []
+    this.recent.push({ start, end, lines })
+  }
 
   /**
    * Writes until the log is empty. Returns the length of the file. After an error the next call starts over from what
@@ -57,26 +72,32 @@ export class OutputWriter {
         if (forget && this.file && written !== undefined) await this.file.verifyPath(written)
         const asked = performance.now()
         // The size comes first: everything that was in the file by then was in Redis before.
-        const size = await this.file?.size()
-        const [length, chunks] = await this.next(written, forget)
-        const { start, bytes } = join(chunks, length, this.run.file(this.consumer))
-        if (!this.file || size === undefined) {
-          if (length === 0) return 0
-          this.file = await OutputFile.open(this.run, this.consumer, start)
-          continue // and compare its size with what Redis says then
+        const { file } = this
+        const size = await file?.size()
+        let next = !forget && file && size === this.known ? this.take(size) : undefined
+        if (!next) {
+          const [length, chunks] = await this.read(written, forget)
+          next = join(chunks, length, this.run.file(this.consumer))
+          if (!file || size === undefined) {
+            if (length === 0) return 0
+            this.file = await OutputFile.open(this.run, this.consumer, next.start)
+            continue // and compare its size with what Redis says then
+          }
+          if (size > length) throw new OutputDamaged('long', file.path, size, length)
+          if (chunks.length > 0) await this.verify(file, next, size)
+          else if (!forget && written !== undefined) {
+            forget = true
+            continue
+          } else {
+            await this.verifyIdle(file, length, size)
+            return length
+          }
         }
-        if (size > length) throw new OutputDamaged('long', this.file.path, size, length)
-        if (chunks.length > 0) {
-          await this.verify(this.file, start, bytes, size)
-          await this.file.write(bytes, start)
-          if (forget) told = asked
-          written = this.known = start + bytes.length
-          progress?.(bytes.length, written, performance.now() - asked)
-          forget = performance.now() - told >= KEPT || !(await more())
-        } else if (forget || written === undefined) {
-          await this.verifyIdle(this.file, length, size)
-          return length
-        } else forget = true
+        await file?.write(next.bytes, next.start)
+        if (forget) told = asked
+        written = this.known = next.start + next.bytes.length
+        progress?.(next.bytes.length, written, performance.now() - asked)
+        forget = performance.now() - told >= KEPT || !(await more())
       }
     } catch (error) {
       await this.close()
@@ -95,10 +116,11 @@ export class OutputWriter {
     const file = this.file
     this.file = undefined
     this.known = undefined
+    this.recent = []
     await file?.close().catch(() => {})
   }
 
-  private next(written: number | '' = '', forget: boolean) {
+  private read(written: number | '' = '', forget: boolean) {
     return script.runBuffer(
       this.redis,
       [this.keys.head, this.keys.files, this.keys.output(this.consumer)],
@@ -106,7 +128,16 @@ export class OutputWriter {
     )
   }
 
-  private async verify(file: OutputFile, start: number, bytes: Buffer, size: number) {
+  /** What was committed just now, if it begins where the file ends. */
+  private take(start = 0): Bytes | undefined {
+    const left = this.recent.filter(chunk => chunk.start >= start)
+    const found = left[0]?.start === start ? left.splice(0, CHUNKS) : []
+    this.recent = left
+    if (found.length === 0) return undefined
+    return { start, bytes: Buffer.from(found.map(({ lines }) => lines).join('')) }
+  }
+
+  private async verify(file: OutputFile, { start, bytes }: Bytes, size: number) {
     const now = size >= start ? size : await file.size() // another writer may have been ahead of the look at Redis
     if (now < start) throw new OutputDamaged('short', file.path, now, start)
     // Beyond what this writer knows there can only be what another one wrote from the same log.
@@ -130,7 +161,7 @@ export class OutputWriter {
 }
 
 /** Joins chunks that follow each other without a gap. Without chunks, `start` is where the next one goes. */
-function join(chunks: Chunk[], length: number, path: string): { start: number; bytes: Buffer } {
+function join(chunks: Chunk[], length: number, path: string): Bytes {
   let start: number | undefined
   let at = 0
   for (const [id] of chunks) {
