@@ -2,6 +2,7 @@ import type { Part } from './bench.ts'
 import { consume } from './consume.ts'
 import { growth } from './growth.ts'
 import { history } from './history.ts'
+import { ingest } from './ingest.ts'
 import { ladder } from './ladder.ts'
 import { latency } from './latency.ts'
 import { produce } from './produce.ts'
@@ -16,6 +17,7 @@ import { trimming } from './trim-pause.ts'
 export const PARTS = {
   consume,
   produce,
+  ingest,
   latency,
   ladder,
   growth,
@@ -31,4 +33,4 @@ export const PARTS = {
 export type PartName = keyof typeof PARTS
 
 /** Those that need what is in peers/. */
-export const PEERED: readonly PartName[] = ['consume', 'produce', 'profile', 'recovery']
+export const PEERED: readonly PartName[] = ['consume', 'produce', 'ingest', 'profile', 'recovery']

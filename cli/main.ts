@@ -33,7 +33,9 @@ program
       .argParser(wholeNumber(0)),
   )
   .addOption(
-    new Option('--rate <r>', 'messages per second, or max (default: 10)').env('RATE').argParser(rateOption),
+    new Option('--rate <r>', 'messages per second, max, or 0 for none but yours (default: 10)')
+      .env('RATE')
+      .argParser(rateOption),
   )
   .addOption(
     new Option('--consumers <n>', 'number of consumers (default: 3)')

@@ -31,6 +31,15 @@ export const producerSettings = z.object({
   TRIM_TO: integer(50, 1, 10_000),
   HOST: z.string().default('127.0.0.1'),
   PORT: integer(8000, 0, 65_535),
+  /** What requests that change something must carry. */
+  API_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]{16,256}$/, '16 to 256 printable ASCII characters are allowed')
+    .optional(),
+  /** Path of a JSON Schema that messages must follow; unset: any JSON. */
+  MESSAGE_SCHEMA: z.string().optional(),
+  /** Bytes of a request's body, or of a line of a stream. */
+  MAX_BODY_BYTES: integer(1_048_576, 1024, 67_108_864),
 })
 
 function mix(text: string, issues: z.RefinementCtx) {

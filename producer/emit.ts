@@ -55,7 +55,7 @@ export function emit(
   }
   return control.pipe(
     switchMap(({ rate, paused }) => {
-      if (paused) return NEVER
+      if (paused || rate === 0) return NEVER
       if (rate === 'max') return defer(() => send(BATCH)).pipe(repeat())
       const schedule = new Schedule(rate)
       return timer(0, Math.max(TICK, 1000 / rate)).pipe(

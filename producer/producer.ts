@@ -1,6 +1,7 @@
 import type { Logger, Rate } from '@conveyor/service'
 import {
   type Events,
+  Ingest,
   keysOf,
   Lane,
   measureProducer,
@@ -21,6 +22,7 @@ import {
 } from 'rxjs'
 import type { ProducerConfig } from './config.ts'
 import { type Control, emit } from './emit.ts'
+import { Lookup } from './lookup.ts'
 import { formatMix, mixed } from './mix.ts'
 import { type Backlog, monitor } from './monitor.ts'
 
@@ -47,9 +49,13 @@ export interface ProducerStatus {
   trims: { operations: number; removed: number; pinnedBy: string | null }
 }
 
-/** Emits packages and looks after the stream; what the HTTP API shows and changes. */
+/** Emits packages, takes messages, and looks after the stream; what the HTTP API shows and changes. */
 export class Producer {
   readonly events: Events = new Subject<StreamEvent>()
+  /** Takes messages that come from outside. */
+  readonly ingest: Ingest
+  readonly lookup: Lookup
+  private readonly stopping = new AbortController()
   private readonly control: BehaviorSubject<Control>
   private backlog: Backlog | undefined
   private looked = 0
@@ -65,6 +71,11 @@ export class Producer {
     private readonly config: ProducerConfig,
     private readonly log: Logger,
   ) {
+    const { REDIS_URL: url, STREAM: stream, GROUPS: groups, COMMAND_TIMEOUT_MS: deadline } = config
+    const keys = keysOf(stream, groups[0] as string)
+    const signal = this.stopping.signal
+    this.ingest = new Ingest({ url, keys, groups, deadline, events: this.events, signal })
+    this.lookup = new Lookup({ url, stream, groups, deadline })
     this.control = new BehaviorSubject<Control>({ rate: config.RATE, paused: false })
     this.events.subscribe(event => this.note(event))
     measureProducer(this.events, () => ({
@@ -105,13 +116,20 @@ export class Producer {
         .pipe(ignoreElements(), takeUntil(stopped))
         .subscribe({ error: reject, complete: resolve })
     })
-    await lane.idle()
+    this.stopping.abort()
+    await Promise.all([lane.idle(), this.ingest.close()])
     lane.close()
+    this.lookup.close()
   }
 
   /** Whether Redis answers and every group was reachable a moment ago. */
   get ready(): boolean {
     return this.backlog !== undefined && performance.now() - this.looked < 2000
+  }
+
+  /** Whether consumers are so far behind that nothing more is taken. */
+  get full(): boolean {
+    return this.backlog !== undefined && this.space(this.backlog) <= 0
   }
 
   /** Whether the last package that was asked for has been given out, by whichever producer. */
@@ -137,7 +155,7 @@ export class Producer {
       rate,
       paused,
       mix: MIX ? { weights: formatMix(MIX), seed: SEED } : null,
-      backpressure: this.backlog !== undefined && this.room() <= 0,
+      backpressure: this.full,
       finished: this.finished,
       trims: { ...this.trims },
     }
@@ -153,8 +171,11 @@ export class Producer {
 
   /** Packages that may be given out before the slowest group is `MAX_BACKLOG` behind; none before the first look. */
   private room(): number {
-    if (!this.backlog || this.finished) return 0
-    return this.backlog.delivered + this.config.MAX_BACKLOG - this.sequence
+    return this.backlog && !this.finished ? this.space(this.backlog) : 0
+  }
+
+  private space({ delivered }: Backlog): number {
+    return delivered + this.config.MAX_BACKLOG - this.sequence
   }
 
   /** The next `count` packages. What each is goes by the number that it will have, if no other producer is at work. */
@@ -190,7 +211,7 @@ export class Producer {
   private note(event: StreamEvent): void {
     if (event.type === 'appended') {
       this.produced += event.count
-      this.sequence = event.first + event.count - 1
+      this.sequence = Math.max(this.sequence, event.first + event.count - 1) // two lanes, whose answers may cross
       this.appending = true
       this.sayFinished()
     } else if (event.type === 'trimmed') {

@@ -25,8 +25,9 @@ export function readConfig<S extends z.ZodType>(
   throw new ConfigError(`${name}${value}: ${issue?.message ?? 'not valid'}`)
 }
 
-/** A password in a URL is not repeated in messages. */
+/** A password in a URL, or a token, is not repeated in messages. */
 function shown(name: string, value: string): string {
+  if (name.endsWith('_TOKEN')) return '***'
   return name.endsWith('_URL') ? value.replace(/\/\/[^@/]*@/, '//***@') : value
 }
 
@@ -56,7 +57,7 @@ export function name(fallback?: string) {
 }
 
 const MAX_RATE = 1_000_000
-const RATE = `a number above 0 and up to ${MAX_RATE} (messages per second), or max, is allowed`
+const RATE = `a number from 0 to ${MAX_RATE} (messages per second), or max, is allowed`
 
 /** Messages per second, or flat out. */
 export type Rate = number | 'max'
@@ -64,10 +65,7 @@ export type Rate = number | 'max'
 /** Reads a rate from text. Throws a zod error whose message says what is allowed. */
 export const rate = z
   .string()
-  .refine(
-    text => text === 'max' || (/^\d+(\.\d+)?$/.test(text) && Number(text) > 0 && Number(text) <= MAX_RATE),
-    RATE,
-  )
+  .refine(text => text === 'max' || (/^\d+(\.\d+)?$/.test(text) && Number(text) <= MAX_RATE), RATE)
   .transform((text): Rate => (text === 'max' ? text : Number(text)))
 
 /** Variables that every service knows. */

@@ -42,6 +42,17 @@ export interface AppendOptions {
   readonly signal?: AbortSignal
 }
 
+/** One attempt at a request, under what names it. */
+export type Ask<T> = (
+  redis: Redis,
+  request: {
+    readonly key: string
+    readonly epoch: string
+    readonly counter: number
+    readonly attempt: number
+  },
+) => Promise<T>
+
 /** It is not known whether the last request was appended, because Redis stayed away for too long. */
 export class OutcomeUnknown extends Error {
   constructor(reason: string, options?: ErrorOptions) {
@@ -92,9 +103,16 @@ export class Lane {
   }
 
   append(templates: Template[]): Promise<Appended> {
-    const result = this.last.then(() => this.request(templates))
-    this.last = result.catch(() => {})
-    return result
+    return this.inTurn(() => this.send(templates))
+  }
+
+  /**
+   * Makes any request that a script answers twice alike when it is repeated under one counter.
+   *
+   * @param ask called once for each attempt
+   */
+  request<T>(ask: Ask<T>): Promise<T> {
+    return this.inTurn(() => this.repeat(ask))
   }
 
   /** Resolves when the last request is answered, or has failed. */
@@ -102,33 +120,42 @@ export class Lane {
     await this.last
   }
 
-  private async request(templates: Template[]): Promise<Appended> {
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.last.then(work)
+    this.last = result.catch(() => {})
+    return result
+  }
+
+  private async send(templates: Template[]): Promise<Appended> {
+    const { keys, events, last = 0 } = this.options
     const sends = Sends.begin(this.spans, templates)
+    const args = sends.templates.flatMap(encode)
     try {
-      return await this.send(sends)
+      return await this.repeat(async (redis, { key, epoch, counter, attempt }) => {
+        const asked = performance.now()
+        const [first, count] = await script.run(
+          redis,
+          [keys.stream, keys.head, key],
+          [epoch, counter, last, ...args],
+        )
+        sends.end(epoch, first, count, attempt)
+        if (count > 0) events?.next({ type: 'appended', first, count, ms: performance.now() - asked })
+        return { epoch, first, count }
+      })
     } catch (error) {
       sends.fail((error as Error).name)
       throw error
     }
   }
 
-  private async send(sends: Sends): Promise<Appended> {
-    const { keys, events, last = 0, signal } = this.options
-    const args = sends.templates.flatMap(encode)
+  private async repeat<T>(ask: Ask<T>): Promise<T> {
+    const { keys, events, signal } = this.options
     const started = Date.now()
-    this.counter++
+    const counter = ++this.counter
     for (let attempt = 1; ; attempt++) {
       try {
         this.redis ??= await this.open()
-        const asked = performance.now()
-        const [first, count] = await script.run(
-          this.redis,
-          [keys.stream, keys.head, keys.lane(this.id)],
-          [this.epoch, this.counter, last, ...args],
-        )
-        sends.end(this.epoch, first, count, attempt)
-        if (count > 0) events?.next({ type: 'appended', first, count, ms: performance.now() - asked })
-        return { epoch: this.epoch, first, count }
+        return await ask(this.redis, { key: keys.lane(this.id), epoch: this.epoch, counter, attempt })
       } catch (error) {
         this.disconnect()
         if (this.closed) throw new OutcomeUnknown('closed meanwhile', { cause: error })

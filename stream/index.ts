@@ -21,9 +21,19 @@ export { type Flushed, flush } from './flush.ts'
 export { forget } from './forget.ts'
 export type { Handler, HandlerContext, HandlerLog } from './handle.ts'
 export type { Transition } from './history.ts'
+export {
+  Ingest,
+  type Ingested,
+  type IngestOptions,
+  type IngestRequest,
+  idsOf,
+  KeyReused,
+  MOST_MESSAGES,
+  NotAppended,
+} from './ingest.ts'
 export { type ConsumerState, inspect, type StreamState } from './inspect.ts'
 export { checkName, InvalidName, type Keys, keysOf } from './keys.ts'
-export { locate, type Place } from './locate.ts'
+export { locate, type Place, type Whereabouts, whereaboutsOf } from './locate.ts'
 export { measureConsumer } from './measure-consumer.ts'
 export { measureProducer, type ProducerLoad } from './measure-producer.ts'
 export { decode, type Message, Poison, packages } from './message.ts'

@@ -29,6 +29,8 @@ export interface Keys {
   historyOf(number: number | string): string
   /** String: last request of a producer's lane, kept for 24 h. */
   lane(process: string): string
+  /** String: answer to a request from outside that carried a key with this hash, kept for 24 h. */
+  idempotency(hash: string): string
   /** Stream of byte-addressed chunks: output that is committed and not yet known to be on disk. */
   output(consumer: string): string
 }
@@ -74,6 +76,7 @@ export function keysOf(stream: string, group: string): Keys {
     purged: `${own}:${group}:purged`,
     history: `${own}:${group}:history`,
     historyOf: number => `${own}:${group}:history:${number}`,
+    idempotency: hash => `${own}:idempotency:${hash}`,
     lane: process => `${own}:lane:${process}`,
     output: consumer => `${own}:${group}:output:${consumer}`,
   }

@@ -15,6 +15,25 @@ export type Place =
   | { readonly at: 'waiting'; readonly entry: string; readonly due: number; readonly dueIn: number }
   | { readonly at: 'dead'; readonly letter: string }
 
+/** What has become of a package. `not given out`: its number is higher than the last. */
+export type Whereabouts =
+  | { readonly state: 'committed' | 'purged' | 'not given out' }
+  | { readonly state: Place['at']; readonly place: Place }
+
+/**
+ * What has become of a package of the present run, as Redis knows it: what was given out and is in no place, nor was
+ * purged, was committed. Rejects with `RedisError` or `ConnectionLost`.
+ */
+export async function whereaboutsOf(redis: Redis, keys: Keys, number: number): Promise<Whereabouts> {
+  const sequence = await answer(redis.hget(keys.head, 'sequence'))
+  if (number > Number(sequence)) return { state: 'not given out' }
+  // A second look finds what moved from one place to another during the first.
+  const place = (await locate(redis, keys, number)) ?? (await locate(redis, keys, number))
+  if (place) return { state: place.at, place }
+  const purged = await answer(redis.sismember(keys.purged, String(number)))
+  return { state: purged ? 'purged' : 'committed' }
+}
+
 /** Waiting messages looked through at once. */
 const PAGE = 100
 

@@ -223,6 +223,7 @@ function maxReplays(description: string): Option {
 function rate(): Option {
   return new Option('--rate <r>', 'messages per second, or max (default: max)').argParser(text => {
     const value = rateOption(text)
+    if (Number(value) === 0) throw new InvalidArgumentError('A number above 0, or max, is allowed.')
     return value === 'max' ? undefined : Number(value)
   })
 }
