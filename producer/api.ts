@@ -54,7 +54,17 @@ export function producerApi(
       producer.setRate(parsed.data.rate)
       return c.json(producer.status())
     })
-    .route('/', messagesApi({ ingest, lookup, schema, maxBytes, full: () => producer.full }))
+    .route(
+      '/',
+      messagesApi({
+        ingest,
+        lookup,
+        schema,
+        maxBytes,
+        ready: () => producer.ready,
+        full: () => producer.full,
+      }),
+    )
     .get('/openapi.json', c =>
       c.json(openApi({ schema: schema.schema, maxBytes, token: token !== undefined })),
     )

@@ -22,6 +22,8 @@ import type { MessageSchema } from './schema.ts'
 /** What the API of messages stands on. */
 export interface Ends {
   readonly ingest: Pick<Ingest, 'add'>
+  /** Whether Redis answered a moment ago. */
+  readonly ready: () => boolean
   /** Whether consumers are so far behind that nothing more is taken. */
   readonly full: () => boolean
   readonly lookup: Lookup
@@ -154,7 +156,9 @@ async function* bodyOf(c: Context): AsyncGenerator<Uint8Array> {
   if (c.req.raw.body) yield* c.req.raw.body as unknown as AsyncIterable<Uint8Array>
 }
 
-async function add({ ingest }: Ends, request: IngestRequest): Promise<Ingested> {
+async function add({ ingest, ready }: Ends, request: IngestRequest): Promise<Ingested> {
+  if (!ready())
+    throw new Problem(503, 'Redis does not answer, or a group is missing: nothing was appended', later())
   try {
     return await ingest.add(request)
   } catch (error) {

@@ -59,6 +59,8 @@ interface Waiting {
   readonly span: Span
   readonly timer: NodeJS.Timeout
   sent: boolean
+  /** Whether whoever asked has been answered. */
+  over: boolean
   resolve(answer: Ingested): void
   reject(error: Error): void
 }
@@ -109,6 +111,7 @@ export class Ingest {
         span: this.begin(request),
         timer: setTimeout(() => this.giveUp(waiting), this.options.patience ?? 10_000),
         sent: false,
+        over: false,
         resolve,
         reject,
       }
@@ -191,17 +194,23 @@ export class Ingest {
       this.refuse(waiting, new KeyReused(waiting.request.key as string))
       return
     }
-    clearTimeout(waiting.timer)
+    if (waiting.over) return
     waiting.span.setAttributes({ [ATTRIBUTE.package]: answer.first, [ATTRIBUTE.epoch]: answer.epoch })
-    waiting.span.end()
+    this.end(waiting)
     waiting.resolve(answer)
   }
 
   private refuse(waiting: Waiting, error: Error): void {
-    clearTimeout(waiting.timer)
+    if (waiting.over) return
     fail(waiting.span, error.name)
-    waiting.span.end()
+    this.end(waiting)
     waiting.reject(error)
+  }
+
+  private end(waiting: Waiting): void {
+    waiting.over = true
+    clearTimeout(waiting.timer)
+    waiting.span.end()
   }
 
   private giveUp(waiting: Waiting): void {
