@@ -30,6 +30,11 @@ test('retry fails twice, or as often as it says', () => {
   expect(at(1, { type: 'retry', fails: 0 })).toBe('done')
 })
 
+test('of what came by HTTP the body says', () => {
+  expect(at(1, { body: { type: 'retry', fails: 1 } })).toBe('attempt 1 of the 2 that it needs')
+  for (const body of [null, 'fail', 7, [1]]) expect(at(1, { body })).toBe('done')
+})
+
 test('fail never succeeds', () => {
   expect(at(1, { type: 'fail' })).toBe('this package always fails')
   expect(at(1000, { type: 'fail' })).toBe('this package always fails')

@@ -12,9 +12,11 @@ const NEVER_ENOUGH = 6
  * - `security_check: true`, as an order has it, succeeds with the attempt that `attempts` names (1 to 5, default 1);
  *   `false` needs six, so it is dead after the five that are usually allowed;
  * - any other type, and an order without a check, is rejected.
+ *
+ * Of what came by HTTP it is the body that says so.
  */
 const demo: Handler = ({ payload }, { attempt }) => {
-  const needed = attemptsNeeded(payload)
+  const needed = attemptsNeeded(saidBy(payload))
   if (attempt < needed) {
     throw new Error(
       needed === Number.POSITIVE_INFINITY
@@ -24,7 +26,14 @@ const demo: Handler = ({ payload }, { attempt }) => {
   }
 }
 
-function attemptsNeeded({ type, fails, security_check: check, attempts }: Readonly<Record<string, unknown>>) {
+type Said = Readonly<Record<string, unknown>>
+
+function saidBy(payload: Said): Said {
+  const { body } = payload
+  return typeof body === 'object' && body !== null ? (body as Said) : payload
+}
+
+function attemptsNeeded({ type, fails, security_check: check, attempts }: Said) {
   if (typeof check === 'boolean') return check ? numberFrom(attempts, 'attempts', 1) : NEVER_ENOUGH
   switch (type) {
     case undefined:

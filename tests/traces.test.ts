@@ -1,4 +1,4 @@
-import { context, trace } from '@opentelemetry/api'
+import { context, propagation, ROOT_CONTEXT, trace } from '@opentelemetry/api'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace'
 import { lastValueFrom, of, Subject, type Subscription } from 'rxjs'
 import { expect, onTestFinished, test } from 'vitest'
@@ -7,6 +7,7 @@ import { consume } from '../stream/consume.ts'
 import { replayDeadLetter } from '../stream/dead-letters.ts'
 import { Reject } from '../stream/failure.ts'
 import type { Handler } from '../stream/handle.ts'
+import { Ingest } from '../stream/ingest.ts'
 import { packages } from '../stream/message.ts'
 import type { Settings } from '../stream/settings.ts'
 import { trim } from '../stream/trim.ts'
@@ -104,6 +105,26 @@ test('what is not sampled has no spans, and its entries carry nothing', async ()
   expect(seen.spans.map(({ name }) => name)).toEqual([`create ${b.keys.stream}`])
   const entries = await b.redis.xrange(b.keys.stream, '-', '+')
   expect(new Set(entries.map(([, fields]) => fields.length))).toEqual(new Set([2]))
+})
+
+test('what comes from outside goes on in the trace of whoever sent it', async () => {
+  const b = await bench(shared)
+  left = 0
+  const { url, keys, groups } = b
+  const ingest = new Ingest({ url, keys, groups })
+  onTestFinished(() => ingest.close())
+  const caller = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' }
+  const traceparent = `00-${caller.traceId}-${caller.spanId}-01`
+  const parent = propagation.extract(ROOT_CONTEXT, { traceparent })
+  await Promise.all([ingest.add({ bodies: ['1', '2'], parent }), ingest.add({ bodies: ['3'] })])
+  start(b)
+  const processed = await seen.ended('process', 2)
+  const sent = seen.named('send')
+  expect(sent.map(parentOf)).toEqual([caller.spanId])
+  expect(sent[0]?.attributes).toMatchObject({ 'conveyor.package': 1, 'messaging.batch.message_count': 2 })
+  expect(processed.map(span => [parentOf(span), span.spanContext().traceId])).toEqual(
+    [1, 2].map(() => [idOf(sent[0]), caller.traceId]),
+  )
 })
 
 test('a package belongs to the trace in which it was appended, and keeps one that it brings', async () => {
