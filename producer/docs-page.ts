@@ -19,7 +19,7 @@ const START = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#docs', deepLink
 
 const TYPES = { 'swagger-ui.css': 'text/css', 'swagger-ui-bundle.js': 'text/javascript' } as const
 
-/** `GET /docs`: the API, to read and to try out. Everything it needs is served from here. */
+/** `GET /docs`, and `GET /`: the API, to read and to try out. Everything it needs is served from here. */
 export function docsPage(): Hono {
   const app = new Hono().use(
     '/docs/*',
@@ -32,6 +32,7 @@ export function docsPage(): Hono {
       },
     }),
   )
+  app.get('/', c => c.redirect('/docs'))
   app.get('/docs', c => c.html(PAGE))
   app.get('/docs/start.js', c => c.body(START, 200, { 'content-type': 'text/javascript' }))
   for (const [file, type] of Object.entries(TYPES)) {
