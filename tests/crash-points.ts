@@ -117,6 +117,8 @@ export const POINTS = {
     ...script('trim'),
     ...around('trim', 2),
   ],
+  /** A producer to which messages are sent. */
+  ingest: [...script('ingest'), ...around('ingest', 4)],
 } satisfies Record<string, Point[]>
 
 /** Names of the steps. */

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Pipeline, type ServiceProcess, until } from '@conveyor/chaos'
 import { expect, test } from 'vitest'
+import { crash, expectExactlyOnce, POINTS, startCrashPipeline } from './crash-points.ts'
 import { startPipeline, startWire } from './start-pipeline.ts'
 
 interface Receipt {
@@ -8,27 +9,31 @@ interface Receipt {
   readonly package: number
 }
 
-/** A producer that takes messages; it is started again, on its port, whenever it ends. */
+/** A producer that takes messages and is started again whenever it ends, on a port of its own each time. */
 class Entrance {
-  process: ServiceProcess
   url: string | undefined
+  private process: ServiceProcess | undefined
   constructor(
     private readonly pipeline: Pipeline,
-    private readonly env: NodeJS.ProcessEnv,
-  ) {
-    this.process = pipeline.producer(0, env)
-  }
+    private readonly env: NodeJS.ProcessEnv = {},
+  ) {}
 
-  async started(): Promise<this> {
-    this.url = String((await this.process.logged('producer started')).url)
-    return this
+  start(more: NodeJS.ProcessEnv = {}): ServiceProcess {
+    const process = this.pipeline.producer(0, { RATE: '0', ...this.env, ...more })
+    this.process = process
+    process.logged('producer started').then(
+      ({ url }) => {
+        if (this.process === process) this.url = String(url)
+      },
+      () => {},
+    )
+    return process
   }
 
   async crash(): Promise<void> {
     this.url = undefined
-    await this.process.kill()
-    this.process = this.pipeline.producer(0, this.env)
-    await this.started()
+    await this.process?.kill()
+    this.start()
   }
 }
 
@@ -67,25 +72,65 @@ class Client {
   }
 }
 
+/** Clients that send until they are stopped. */
+class Clients {
+  private readonly all: Client[]
+  private readonly stopping = new AbortController()
+  private readonly sending: Promise<unknown>
+  constructor(
+    private readonly pipeline: Pipeline,
+    entrances: readonly Entrance[],
+  ) {
+    this.all = Array.from({ length: 16 }, (_, name) => new Client(name, entrances))
+    this.sending = Promise.all(this.all.map(client => client.send(this.stopping.signal)))
+  }
+
+  get appended(): number {
+    return this.all.reduce((sum, { receipts }) => sum + receipts.length, 0)
+  }
+
+  get repeated(): number {
+    return this.all.reduce((sum, { repeated }) => sum + repeated, 0)
+  }
+
+  async goOn(): Promise<void> {
+    const before = this.appended
+    await until(() => this.appended >= before + 200, 'clients are answered', 60_000)
+  }
+
+  /** Stops, and expects each message in the stream once, as its receipt says. */
+  async expectEachOnce(): Promise<void> {
+    this.stopping.abort()
+    await this.sending
+    const { client, keys } = this.pipeline
+    const entries = await client.xrange(keys.stream, '-', '+')
+    const found = new Map<string, Receipt>()
+    for (const [id, fields] of entries) {
+      const returned = fields.includes('conveyor') // a retry
+      const { package: number, body } = JSON.parse(fields[fields.indexOf('data') + 1] as string).payload
+      const name = `${body.client}-${body.n}`
+      if (returned) continue
+      expect(found.has(name), name).toBe(false)
+      found.set(name, { id, package: number })
+    }
+    expect(found.size).toBe(this.appended)
+    for (const [name, { receipts }] of this.all.entries())
+      for (const [n, receipt] of receipts.entries())
+        expect(receipt).toMatchObject(found.get(`${name}-${n}`) ?? {})
+  }
+}
+
+const SETTINGS = { COMMAND_TIMEOUT_MS: '1000', TRIM_ABOVE: '10000000' }
+
 test('clients that repeat what was not answered have each message come out once, whatever fails', async () => {
-  const pipeline = await startPipeline({ COMMAND_TIMEOUT_MS: '1000', RATE: '0', TRIM_ABOVE: '10000000' })
+  const pipeline = await startPipeline(SETTINGS)
   const wire = await startWire(pipeline)
   pipeline.consumers(['c1', 'c2'])
-  const entrances = await Promise.all(
-    [wire.url, pipeline.redis.url].map(url =>
-      new Entrance(pipeline, { REDIS_URL: url, RATE: '0' }).started(),
-    ),
-  )
-  const [wired, plain] = entrances as [Entrance, Entrance]
-  const clients = Array.from({ length: 16 }, (_, name) => new Client(name, entrances))
-  const stop = new AbortController()
-  const sending = Promise.all(clients.map(client => client.send(stop.signal)))
-  const appended = () => clients.reduce((sum, { receipts }) => sum + receipts.length, 0)
-  const goesOn = async () => {
-    const before = appended()
-    await until(() => appended() >= before + 200, 'clients are answered', 60_000)
-  }
-  await goesOn()
+  const wired = new Entrance(pipeline, { REDIS_URL: wire.url })
+  const plain = new Entrance(pipeline)
+  for (const entrance of [wired, plain]) entrance.start()
+  const clients = new Clients(pipeline, [wired, plain])
+  await clients.goOn()
   for (let round = 0; round < 3; round++) {
     for (const fault of [
       () => wire.dropNextReply(request => request.includes(':lane:')),
@@ -96,23 +141,25 @@ test('clients that repeat what was not answered have each message come out once,
       () => pipeline.crashRedis(),
     ]) {
       await fault()
-      await goesOn()
+      await clients.goOn()
     }
   }
-  stop.abort()
-  await sending
-  const entries = await pipeline.client.xrange(pipeline.keys.stream, '-', '+')
-  const found = new Map(
-    entries.map(([id, fields]) => {
-      const { package: number, body } = JSON.parse(fields[1] as string).payload
-      return [`${body.client}-${body.n}`, { id, package: number }]
-    }),
-  )
-  expect(found.size).toBe(entries.length)
-  expect(appended()).toBe(entries.length)
-  for (const [name, { receipts }] of clients.entries())
-    for (const [n, receipt] of receipts.entries())
-      expect(receipt).toMatchObject(found.get(`${name}-${n}`) ?? {})
-  expect(clients.reduce((sum, { repeated }) => sum + repeated, 0)).toBeGreaterThan(20)
+  await clients.expectEachOnce()
+  expect(clients.repeated).toBeGreaterThan(20)
   await pipeline.expectExactlyOnce(await pipeline.endProducing())
+})
+
+test('a producer is killed at each step of taking messages, and started again', async () => {
+  const pipeline = await startCrashPipeline()
+  pipeline.consumers(['c1', 'c2'])
+  const entrance = new Entrance(pipeline, SETTINGS)
+  const clients = new Clients(pipeline, [entrance])
+  for (const point of POINTS.ingest) {
+    await crash(env => entrance.start(env), point)
+    entrance.url = undefined
+  }
+  entrance.start()
+  await clients.goOn()
+  await clients.expectEachOnce()
+  await expectExactlyOnce(pipeline)
 })
