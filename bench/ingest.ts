@@ -16,9 +16,10 @@ const BODY = JSON.stringify({
   at: '2026-01-01T00:00:00Z',
 })
 
-const autocannon = fileURLToPath(new URL('../peers/node_modules/autocannon/autocannon.js', import.meta.url))
+const load = fileURLToPath(new URL('../peers/load.mjs', import.meta.url))
+const autocannon = fileURLToPath(new URL('../peers/node_modules/autocannon', import.meta.url))
 
-/** What `autocannon --json` prints, as far as it is needed. */
+/** What autocannon finds, as far as it is needed. */
 interface Load {
   readonly requests: { readonly average: number }
   readonly latency: { readonly p50: number; readonly p99: number }
@@ -35,18 +36,18 @@ export const ingest: Part = async bench => {
     return [{ id: 'ingest', title, head, rows: [], notes, figures: [] }]
   }
   const loads = new Map<string, Load[]>()
-  const contender = (name: string, open: Open, headers: string[] = []): Contender => ({
+  const contender = (name: string, open: Open, headers: Record<string, string> = {}): Contender => ({
     name,
     run: async round => {
-      const load = await measure(bench, round, open, headers)
-      loads.set(name, [...(loads.get(name) ?? []), load])
-      return load.requests.average
+      const found = await measure(bench, round, open, headers)
+      loads.set(name, [...(loads.get(name) ?? []), found])
+      return found.requests.average
     },
   })
   const measured = await inTurn(bench, 'Ingestion', [
     contender('bare: Hono, an XADD a request', bare),
     contender('Conveyor', ours),
-    contender('Conveyor, each with an Idempotency-Key', ours, ['idempotency-key=[<id>]']),
+    contender('Conveyor, each with an Idempotency-Key', ours, { 'idempotency-key': '[<id>]' }),
   ])
   const times = (name: string, which: 'p50' | 'p99') =>
     spread((loads.get(name) ?? []).map(({ latency }) => latency[which]))
@@ -86,44 +87,40 @@ const ours: Open = async ({ url }, stream) => {
   return { child, url: at }
 }
 
-async function measure(bench: Bench, round: string, open: Open, headers: string[]): Promise<Load> {
+async function measure(
+  bench: Bench,
+  round: string,
+  open: Open,
+  headers: Record<string, string>,
+): Promise<Load> {
   const stream = `bench_ingest_${round}`
   const { child, url } = await open(bench, stream)
   try {
-    const seconds = bench.quick ? [1, 1] : [3, 8]
-    const [, load] = [
-      await whileAlive([child], shoot(url, seconds[0] as number, headers)),
-      await whileAlive([child], shoot(url, seconds[1] as number, headers)),
-    ]
-    if (load.non2xx > 0 || load.errors > 0)
-      throw new Error(`ingestion: ${load.non2xx} requests were refused, ${load.errors} failed`)
-    return load
+    const [warmUp, duration] = bench.quick ? [1, 1] : [3, 8]
+    await whileAlive([child], shoot(url, warmUp, headers))
+    const found = await whileAlive([child], shoot(url, duration, headers))
+    if (found.non2xx > 0 || found.errors > 0)
+      throw new Error(`ingestion: ${found.non2xx} requests were refused, ${found.errors} failed`)
+    return found
   } finally {
     await end([child], 'SIGKILL')
     await bench.redis.unlink(stream)
   }
 }
 
-async function shoot(url: string, seconds: number, headers: string[]): Promise<Load> {
-  const child = start(
-    process.execPath,
-    [
-      autocannon,
-      '--json',
-      '--connections',
-      String(CONNECTIONS),
-      '--duration',
-      String(seconds),
-      '--method',
-      'POST',
-      '--body',
-      BODY,
-      ...['content-type=application/json', ...headers].flatMap(header => ['--headers', header]),
-      ...(headers.length > 0 ? ['--idReplacement'] : []),
-      `${url}/messages`,
-    ],
-    { stdio: ['ignore', 'pipe', 'ignore'] },
-  )
+async function shoot(url: string, duration: number, headers: Record<string, string>): Promise<Load> {
+  const options = {
+    url: `${url}/messages`,
+    method: 'POST',
+    body: BODY,
+    headers: { 'content-type': 'application/json', ...headers },
+    idReplacement: Object.keys(headers).length > 0,
+    connections: CONNECTIONS,
+    duration,
+  }
+  const child = start(process.execPath, [load, JSON.stringify(options)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   let text = ''
   child.stdout?.setEncoding('utf8').on('data', more => {
     text += more

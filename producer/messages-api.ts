@@ -12,7 +12,7 @@ import {
   StreamUnusable,
 } from '@conveyor/stream'
 import { context, propagation } from '@opentelemetry/api'
-import { type Context, Hono } from 'hono'
+import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { elementsOf, LineTooLong, linesOf } from './json-texts.ts'
 import { BadQuestion, type Lookup, TooBusy } from './lookup.ts'
@@ -56,12 +56,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
  */
 export function messagesApi(ends: Ends): Hono {
   const { maxBytes, lookup } = ends
-  const limited = bodyLimit({
-    maxSize: maxBytes,
-    onError: () => {
-      throw new Problem(413, `a body of at most ${maxBytes} bytes is allowed (MAX_BODY_BYTES)`)
-    },
-  })
+  const limited = limitedTo(maxBytes)
   return new Hono()
     .post('/messages', (c, next) => (mediaType(c) === 'application/x-ndjson' ? stream(c, ends) : next()))
     .post('/messages', limited, async c => {
@@ -93,6 +88,19 @@ export function messagesApi(ends: Ends): Hono {
         `${c.req.param('id')}: no such message in this run; ids are known while the stream holds the entry or with HISTORY=all, package numbers always`,
       )
     })
+}
+
+/** Refuses larger bodies. One whose length is told need not be counted, which would cost more than all else. */
+function limitedTo(maxSize: number): MiddlewareHandler {
+  const onError = () => {
+    throw new Problem(413, `a body of at most ${maxSize} bytes is allowed (MAX_BODY_BYTES)`)
+  }
+  const counted = bodyLimit({ maxSize, onError })
+  return async (c, next) => {
+    const length = c.req.header('content-length')
+    if (length === undefined || c.req.header('transfer-encoding') !== undefined) return counted(c, next)
+    return Number(length) > maxSize ? onError() : next()
+  }
 }
 
 /** Appends a stream part by part; what was appended of a stream that breaks off stays. */

@@ -84,6 +84,8 @@ const SCHEMAS = {
   ),
 }
 
+const ANY = { description: 'Any JSON', examples: [{ hello: 'world' }] }
+
 const problem = (description: string) => ({
   description,
   content: { 'application/problem+json': { schema: ref('Problem') } },
@@ -104,7 +106,7 @@ const REPLAYED = {
 }
 
 /** The producer's API as an OpenAPI 3.1 document: https://spec.openapis.org/oas/v3.1.1.html */
-export function openApi({ schema = {}, maxBytes, token }: OpenApiOptions): Json {
+export function openApi({ schema, maxBytes, token }: OpenApiOptions): Json {
   const headers = [
     {
       name: 'Idempotency-Key',
@@ -257,7 +259,7 @@ export function openApi({ schema = {}, maxBytes, token }: OpenApiOptions): Json 
       },
     },
     components: {
-      schemas: { Message: { description: 'Any JSON', ...schema }, ...SCHEMAS },
+      schemas: { Message: schema ?? ANY, ...SCHEMAS },
       ...(token && { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } }),
     },
   }
