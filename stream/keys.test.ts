@@ -3,8 +3,8 @@ import { checkName, InvalidName, keysOf } from './keys.ts'
 
 test('all keys of a stream are in one slot of a cluster', () => {
   const keys = keysOf('number_stream', 'consumer_group')
-  const { group, lane, output, historyOf, ...names } = keys
-  const all = [...Object.values(names), lane('p'), output('c'), historyOf(7)] as string[]
+  const { group, lane, idempotency, output, historyOf, ...names } = keys
+  const all = [...Object.values(names), lane('p'), idempotency('h'), output('c'), historyOf(7)] as string[]
   // A cluster hashes what stands in the first braces, and the whole name when there are none.
   expect(new Set(all.map(name => /^[^{]*\{([^}]+)\}/.exec(name)?.[1] ?? name))).toEqual(
     new Set(['number_stream']),
