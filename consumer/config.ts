@@ -1,4 +1,4 @@
-import { ConfigError, common, integer, name, optionalInteger, readConfig } from '@conveyor/service'
+import { ConfigError, common, integer, name, names, optionalInteger, readConfig } from '@conveyor/service'
 import { DEFAULTS } from '@conveyor/stream'
 import { z } from 'zod'
 import { identity } from './identity.ts'
@@ -11,6 +11,14 @@ export const consumerSettings = z.object({
   /** Names the consumer and its output file. */
   CONSUMER_ID: name(),
   OUTPUT_DIR: z.string().default('consumer_output'),
+  /** Whether a line is written for each package. */
+  OUTPUT: z.enum(['file', 'none'], { error: 'file or none is allowed' }).default('file'),
+  /** The next stream, to which what the handler returns is sent on. */
+  FORWARD_TO: name(),
+  /** Groups that must see all of it. */
+  FORWARD_GROUPS: names('consumer_group'),
+  /** Packages that they may be behind before nothing more is handled. */
+  FORWARD_MAX_BACKLOG: integer(100_000, 1, 1_000_000_000),
   /** Path of a module whose default export is the handler, or `demo`. */
   HANDLER: z.string().optional(),
   /** Handler calls at the same time, when the handler is asynchronous; unset: what the handler's module says. */
@@ -52,6 +60,8 @@ export type ConsumerConfig = Omit<z.output<typeof consumerSettings>, 'CONSUMER_I
 export function consumerConfig(env?: NodeJS.ProcessEnv): ConsumerConfig {
   const config = readConfig(consumerSettings, env)
   const { BATCH, MAX_HELD, BEAT_INTERVAL_MS, DEATH_BEATS, COMMAND_TIMEOUT_MS } = config
+  if (config.FORWARD_TO === config.STREAM)
+    throw new ConfigError(`FORWARD_TO=${config.FORWARD_TO}: another stream than STREAM is allowed`)
   if (BATCH > MAX_HELD) throw new ConfigError(`BATCH=${BATCH}: at most MAX_HELD (${MAX_HELD}) is allowed`)
   if (COMMAND_TIMEOUT_MS < 2 * BEAT_INTERVAL_MS) {
     throw new ConfigError(

@@ -1,6 +1,15 @@
 import { resolve } from 'node:path'
 import type { Logger } from '@conveyor/service'
-import { consume, DEFAULTS, type Events, keysOf, measureConsumer, type StreamEvent } from '@conveyor/stream'
+import {
+  consume,
+  DEFAULTS,
+  type Events,
+  type Forward,
+  isBehind,
+  keysOf,
+  measureConsumer,
+  type StreamEvent,
+} from '@conveyor/stream'
 import { Subject } from 'rxjs'
 import type { ConsumerConfig } from './config.ts'
 import type { LoadedHandler } from './handler.ts'
@@ -16,6 +25,8 @@ export interface ConsumerStatus {
   /** Attempts that failed and are to be made again. */
   retried: number
   dead: number
+  /** Messages appended to the next stream. */
+  forwarded: number
   fenced: number
   claimed: number
   /** Entries delivered before, here or elsewhere, that were handed over again. */
@@ -44,6 +55,7 @@ export class Consumer {
       processed: 0,
       retried: 0,
       dead: 0,
+      forwarded: 0,
       fenced: 0,
       claimed: 0,
       redelivered: 0,
@@ -72,7 +84,8 @@ export class Consumer {
         keys: keysOf(config.STREAM, group),
         consumer: config.CONSUMER_ID,
         groups: [group],
-        outputDirectory: resolve(config.OUTPUT_DIR),
+        ...(config.OUTPUT === 'file' && { outputDirectory: resolve(config.OUTPUT_DIR) }),
+        ...forwardOf(config),
         handler,
         log: message => log.child({ package: message.package, attempt: message.attempt }),
         events,
@@ -121,6 +134,7 @@ export class Consumer {
         status.processed += event.done
         status.retried += event.retried
         status.dead += event.dead
+        status.forwarded += event.forwarded
         break
       case 'fenced':
         status.fenced += event.count
@@ -139,4 +153,13 @@ export class Consumer {
         break
     }
   }
+}
+
+/** Where it sends on to. */
+function forwardOf(config: ConsumerConfig): { forward?: Forward } {
+  const { FORWARD_TO, FORWARD_GROUPS: groups, FORWARD_MAX_BACKLOG: most } = config
+  if (FORWARD_TO === undefined) return {}
+  const next = { keys: keysOf(FORWARD_TO, groups[0] as string), groups }
+  const { REDIS_URL: url, COMMAND_TIMEOUT_MS: deadline } = config
+  return { forward: { ...next, full: isBehind(next, { url, deadline, most }) } }
 }

@@ -16,6 +16,8 @@ export interface LoadedHandler {
   readonly maxAttempts?: number | undefined
 }
 
+/** Sends on what came by HTTP, or else all that a producer has said. */
+const sendOn: Handler = ({ payload: { package: _, body, ...rest } }) => (body === undefined ? rest : body)
 /** Does nothing but let the package's line be written. */
 const standard: Handler = () => {}
 
@@ -33,11 +35,11 @@ const exported = z.object({
 
 /**
  * Loads a handler: from a module's default export, the demonstration by the name `demo`, or, without a path, the
- * handler that only has the line written. Throws `ConfigError` when the module cannot be loaded or what it exports
+ * handler that only has the line written, or with `forwards` the message sent on. Throws `ConfigError` when the module cannot be loaded or what it exports
  * cannot be used.
  */
-export async function loadHandler(path: string | undefined): Promise<LoadedHandler> {
-  if (path === undefined) return { handler: standard }
+export async function loadHandler(path: string | undefined, forwards = false): Promise<LoadedHandler> {
+  if (path === undefined) return { handler: forwards ? sendOn : standard }
   if (path === 'demo') return { handler: demo }
   const name = `HANDLER=${JSON.stringify(path)}`
   let module: Record<string, unknown>

@@ -1,19 +1,12 @@
 import { randomInt } from 'node:crypto'
-import { ConfigError, common, integer, optionalInteger, rate, readConfig } from '@conveyor/service'
+import { ConfigError, common, integer, names, optionalInteger, rate, readConfig } from '@conveyor/service'
 import { z } from 'zod'
 import { InvalidMix, MOST_SEED, parseMix } from './mix.ts'
 
 export const producerSettings = z.object({
   ...common,
   /** Consumer groups that must see every package before it may be trimmed, separated by commas. */
-  GROUPS: z
-    .string()
-    .regex(
-      /^[A-Za-z0-9_-]{1,64}(,[A-Za-z0-9_-]{1,64})*$/,
-      'names separated by commas, each 1 to 64 of A-Z a-z 0-9 _ -, are allowed',
-    )
-    .default('consumer_group')
-    .transform(list => [...new Set(list.split(','))]),
+  GROUPS: names('consumer_group'),
   /** Messages per second, or max. */
   RATE: rate.default(10),
   /** Last package number to give out; 0 for no end. */

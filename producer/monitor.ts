@@ -1,11 +1,11 @@
 import {
+  type Backlog,
+  backlogOf,
   backoff,
   connect,
   type Events,
-  inspect,
   isPassing,
   keysOf,
-  openStream,
   RedisError,
   trim,
 } from '@conveyor/stream'
@@ -26,18 +26,6 @@ export interface MonitorOptions {
   readonly events: Events
 }
 
-/** How far the stream's groups are behind. */
-export interface Backlog {
-  readonly epoch: string
-  /** Up to this number, all groups have been delivered every package. */
-  readonly delivered: number
-  /** Packages that the slowest group has not been delivered. */
-  readonly backlog: number
-  readonly slowest: string
-  /** Entries in the stream. */
-  readonly length: number
-}
-
 /** Ms between two looks. */
 const LOOK = 250
 
@@ -50,7 +38,9 @@ export function monitor(options: MonitorOptions): Observable<Backlog> {
   const { url, deadline, events } = options
   let trimmed = performance.now()
   const look = async (redis: Redis): Promise<Backlog> => {
-    const now = await backlogOf(redis, options)
+    const now = await backlogOf(redis, options.stream, options.groups, (group, state) =>
+      events.next({ type: 'inspected', group, state }),
+    )
     if (performance.now() - trimmed >= options.trimInterval) {
       trimmed = performance.now()
       const { trimAbove: above, trimTo: to } = options
@@ -79,16 +69,4 @@ export function monitor(options: MonitorOptions): Observable<Backlog> {
       resetOnSuccess: true,
     }),
   )
-}
-
-async function backlogOf(redis: Redis, { stream, groups, events }: MonitorOptions): Promise<Backlog> {
-  const { epoch } = await openStream(redis, keysOf(stream, groups[0] as string), groups)
-  const all: Backlog[] = []
-  for (const group of groups) {
-    const state = await inspect(redis, keysOf(stream, group))
-    events.next({ type: 'inspected', group, state })
-    const { sequence, lag, length } = state
-    all.push({ epoch, delivered: sequence - lag, backlog: lag, slowest: group, length })
-  }
-  return all.reduce((worst, one) => (one.delivered < worst.delivered ? one : worst))
 }

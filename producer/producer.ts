@@ -1,5 +1,6 @@
 import type { Logger, Rate } from '@conveyor/service'
 import {
+  type Backlog,
   type Events,
   Ingest,
   keysOf,
@@ -24,7 +25,7 @@ import type { ProducerConfig } from './config.ts'
 import { type Control, emit } from './emit.ts'
 import { Lookup } from './lookup.ts'
 import { formatMix, mixed } from './mix.ts'
-import { type Backlog, monitor } from './monitor.ts'
+import { monitor } from './monitor.ts'
 
 /** What `GET /status` answers. */
 export interface ProducerStatus {

@@ -56,6 +56,18 @@ export function name(fallback?: string) {
   return fallback === undefined ? schema.optional() : schema.default(fallback)
 }
 
+/** A variable that lists names, separated by commas; each counts once. */
+export function names(fallback: string) {
+  return z
+    .string()
+    .regex(
+      /^[A-Za-z0-9_-]{1,64}(,[A-Za-z0-9_-]{1,64})*$/,
+      'names separated by commas, each 1 to 64 of A-Z a-z 0-9 _ -, are allowed',
+    )
+    .default(fallback)
+    .transform(list => [...new Set(list.split(','))])
+}
+
 const MAX_RATE = 1_000_000
 const RATE = `a number from 0 to ${MAX_RATE} (messages per second), or max, is allowed`
 

@@ -1,13 +1,14 @@
+import { trace } from '@opentelemetry/api'
 import { concatMap, defer, type OperatorFunction, tap } from 'rxjs'
 import { RedisError } from './connection.ts'
 import { emit } from './emit.ts'
 import { tellMissing } from './events.ts'
 import { noteOf, runsOf } from './history.ts'
-import { encodeReturned } from './message.ts'
+import { encodeReturned, packages } from './message.ts'
 import type { Outcome } from './outcome.ts'
 import { Script } from './scripts.ts'
 import type { Session } from './session.ts'
-import { traceparentOf } from './tracing.ts'
+import { isSampled, traceparentOf } from './tracing.ts'
 
 /** A settled batch. */
 export interface Settled {
@@ -18,6 +19,8 @@ export interface Settled {
   readonly dead: number
   /** Entries that a peer had taken over: their outcomes were dropped. */
   readonly fenced: number
+  /** Messages appended to the next stream. */
+  readonly forwarded: number
 }
 
 /** A script refuses more than this, so that Redis is never busy with one batch for long. */
@@ -25,7 +28,15 @@ const MAX_ENTRIES = 1000
 const MAX_BYTES = 1024 * 1024
 
 const script = new Script<
-  [end: number, fenced: string[], done: number, retried: number, dead: number, missing: string[]]
+  [
+    end: number,
+    fenced: string[],
+    done: number,
+    retried: number,
+    dead: number,
+    missing: string[],
+    forwarded: number,
+  ]
 >('commit')
 
 /**
@@ -54,7 +65,8 @@ export function commit(session: Session): OperatorFunction<Outcome[], Settled> {
 }
 
 async function settle(session: Session, batch: Outcome[]): Promise<Settled> {
-  const { keys, consumer, events, settings } = session.options
+  const { keys, consumer, events, settings, forward } = session.options
+  const sent = forward ? forwarding(batch, session) : []
   const asked = performance.now()
   let lines = ''
   const entries: string[] = []
@@ -66,7 +78,7 @@ async function settle(session: Session, batch: Outcome[]): Promise<Settled> {
     others.push(entries.length, ...described(outcome, session))
   }
   try {
-    const [end, refused, done, retried, dead, missing] = await script.run(
+    const [end, refused, done, retried, dead, missing, forwarded] = await script.run(
       session.redis,
       [
         keys.stream,
@@ -78,6 +90,7 @@ async function settle(session: Session, batch: Outcome[]): Promise<Settled> {
         keys.retry,
         keys.waiting,
         keys.history,
+        ...(forward ? [forward.keys.stream, forward.keys.head] : []),
       ],
       [
         keys.group,
@@ -90,6 +103,8 @@ async function settle(session: Session, batch: Outcome[]): Promise<Settled> {
         entries.join(' '),
         settings.history === 'all' ? runsOf(batch) : '',
         settings.historyTtl,
+        sent.length,
+        ...sent,
         ...others,
       ],
     )
@@ -97,7 +112,7 @@ async function settle(session: Session, batch: Outcome[]): Promise<Settled> {
     if (lines !== '' && refused.length === 0) session.writer?.committed(end, lines)
     for (const entry of entries) session.held.settle(entry)
     session.held.changed()
-    const settled = { done, retried, dead, fenced: refused.length }
+    const settled = { done, retried, dead, fenced: refused.length, forwarded }
     events.next({ type: 'committed', ...settled, end, ms: performance.now() - asked })
     if (refused.length > 0) events.next({ type: 'fenced', count: refused.length })
     tellMissing(events, missing)
@@ -110,6 +125,20 @@ async function settle(session: Session, batch: Outcome[]): Promise<Settled> {
     }
     throw error
   }
+}
+
+/** What the script is told of messages for the next stream; nothing when there are none. */
+function forwarding(batch: Outcome[], { options: { keys }, next }: Session): (string | number)[] {
+  const found: (string | number)[] = []
+  for (const [n, outcome] of batch.entries()) {
+    if (outcome.kind !== 'done' || !outcome.forwards) continue
+    const from = JSON.stringify({ stream: keys.stream, package: outcome.package })
+    const bodies = outcome.forwards.map(body => `,"from":${from},"body":${body}}}`)
+    const span = outcome.trace && trace.getSpanContext(outcome.trace)
+    const traceparent = isSampled(span) ? traceparentOf(outcome.trace) : ''
+    found.push(n + 1, traceparent, bodies.length, ...bodies)
+  }
+  return found.length > 0 ? [next as string, packages(1).before, ...found] : []
 }
 
 /** What the script is told of an outcome that is more than a line. */
@@ -189,7 +218,10 @@ function fitting(outcomes: Outcome[], session: Session): number {
 
 /** What the script has to move for an outcome, bytes: a line, or a whole message with its failures. */
 function sizeOf(outcome: Outcome, { held }: Session): number {
-  if (outcome.kind === 'done') return Buffer.byteLength(outcome.line)
+  if (outcome.kind === 'done') {
+    const { line, forwards = [] } = outcome
+    return forwards.reduce((sum, body) => sum + body.length + 200, Buffer.byteLength(line))
+  }
   if (outcome.kind === 'skip') return 0
   const { entry, detail, stack = '', past } = outcome
   const failures = past?.failures ?? []

@@ -87,13 +87,14 @@ function opening(options: SessionOptions, previous: string | undefined): Observa
 }
 
 /** One session, from its first beat until it is closed or lost. */
-function run(session: Session, { handler, log }: ConsumeOptions): Observable<Settled> {
+function run(session: Session, { handler, log, forward }: ConsumeOptions): Observable<Settled> {
   const { consumer, settings } = session.options
   const { concurrency, handlerTimeout: timeout, maxAttempts, retryDelay, retryMaxDelay } = settings
   const finished = new Subject<void>()
   const work = read(session).pipe(
     handle(handler, {
       consumer,
+      forwards: forward !== undefined,
       concurrency,
       timeout,
       maxAttempts,

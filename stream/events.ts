@@ -21,6 +21,8 @@ export type StreamEvent =
       retried: number
       dead: number
       fenced: number
+      /** Messages appended to the next stream. */
+      forwarded: number
       end: number
       ms: number
     }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { Held } from './held.ts'
 
-const held = (entries = 10, bytes = 1000, blocked = () => false) => new Held(entries, bytes, blocked)
+const held = (entries = 10, bytes = 1000, blocked: () => 'disk' | undefined = () => undefined) => new Held(entries, bytes, blocked)
 
 /** Whether a promise is settled by now. */
 const settled = (promise: Promise<unknown>) =>
@@ -43,10 +43,10 @@ test('what is settled twice, or was never held, gives no room', () => {
 })
 
 test('nothing is taken while there is another reason', () => {
-  let blocked = true
+  let blocked: 'disk' | undefined = 'disk'
   const h = held(10, 1000, () => blocked)
   expect(h.room).toBe(0)
-  blocked = false
+  blocked = undefined
   expect(h.room).toBe(10)
 })
 

@@ -1,4 +1,4 @@
-import type { Load } from './measure-consumer.ts'
+import type { Blocked, Load } from './measure-consumer.ts'
 
 /**
  * The entries that were received and not yet settled, and whether there is room for more. Reading waits
@@ -14,12 +14,12 @@ export class Held {
   /**
    * @param maxEntries most entries held
    * @param maxBytes most bytes of their data; a single entry may exceed it
-   * @param blocked whether there is another reason to take nothing more
+   * @param blocked another reason to take nothing more, if there is one
    */
   constructor(
     private readonly maxEntries: number,
     private readonly maxBytes: number,
-    private readonly blocked: () => boolean,
+    private readonly blocked: () => Blocked | undefined,
   ) {
     this.largest = maxBytes / 16 // start small: it is not known yet how large they are
   }
@@ -37,7 +37,7 @@ export class Held {
   /** How full it is, for those who watch. */
   get load(): Load {
     const full = this.bytes >= this.maxBytes || this.entries.size >= this.maxEntries
-    return { size: this.entries.size, full, diskFull: this.blocked() }
+    return { size: this.entries.size, full, blocked: this.blocked() }
   }
 
   get roomBytes(): number {

@@ -1,4 +1,5 @@
 export { type Appended, type AppendOptions, append, Lane, OutcomeUnknown, type Template } from './append.ts'
+export { type Backlog, backlogOf } from './backlog.ts'
 export { backoff } from './backoff.ts'
 export type { Settled } from './commit.ts'
 export { answer, ConnectionLost, connect, DEADLINE, isPassing, plainError, RedisError } from './connection.ts'
@@ -19,6 +20,7 @@ export type { Events, StreamEvent } from './events.ts'
 export { type Failure, HandlerTimeout, Reject, RetryLater } from './failure.ts'
 export { type Flushed, flush } from './flush.ts'
 export { forget } from './forget.ts'
+export { type Forward, isBehind } from './forward.ts'
 export type { Handler, HandlerContext, HandlerLog } from './handle.ts'
 export type { Transition } from './history.ts'
 export {

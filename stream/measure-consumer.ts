@@ -28,6 +28,7 @@ export function measureConsumer(events: Events, consumer: string): Subscription 
   const dead = counter(METRIC.dead, '{message}', 'Entries that went to the dead letters')
   const retries = counter(METRIC.retries, '{attempt}', 'Failed attempts after which there is another')
   const returned = counter(METRIC.returned, '{message}', 'Messages returned to the stream for a retry')
+  const forwarded = counter(METRIC.forwarded, '{message}', 'Messages appended to the next stream')
   const output = counter(METRIC.output, 'By', 'Output written to disk')
   const restarts = counter(METRIC.restarts, '{restart}', 'Sessions or connections lost')
   const request = requests(meter)
@@ -42,6 +43,7 @@ export function measureConsumer(events: Events, consumer: string): Subscription 
     switch (event.type) {
       case 'committed':
         processed.add(event.done, mine)
+        if (event.forwarded > 0) forwarded.add(event.forwarded)
         request.record(event.ms / 1000, settle)
         break
       case 'delivered':
@@ -81,9 +83,11 @@ export interface Load {
   /** Entries received and not settled. */
   readonly size: number
   readonly full: boolean
-  /** Too much output waits for the disk. */
-  readonly diskFull: boolean
+  readonly blocked: Blocked | undefined
 }
+
+/** Too much output waits for the disk, or too many packages for those who read the next stream. */
+export type Blocked = 'disk' | 'backlog'
 
 /** Shows what a consumer has in hand. Returns what ends that. */
 export function observeLoad(load: () => Load): () => void {
@@ -94,10 +98,11 @@ export function observeLoad(load: () => Load): () => void {
   })
   const backpressure = createBackpressure(meter)
   return observe(meter, [held, backpressure], result => {
-    const { size, full, diskFull } = load()
+    const { size, full, blocked } = load()
     result.observe(held, size)
     result.observe(backpressure, Number(full), { [ATTRIBUTE.reason]: 'held' })
-    result.observe(backpressure, Number(diskFull), { [ATTRIBUTE.reason]: 'disk' })
+    for (const reason of ['disk', 'backlog'] as const)
+      result.observe(backpressure, Number(blocked === reason), { [ATTRIBUTE.reason]: reason })
   })
 }
 

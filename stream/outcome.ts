@@ -1,5 +1,6 @@
 import type { Context } from '@opentelemetry/api'
 import { addFailure, readThrown, retryDelay } from './failure.ts'
+import { messagesOf } from './forward.ts'
 import type { Message, Past, Poison } from './message.ts'
 import type { Delivery } from './read.ts'
 import type { Reason } from './reasons.ts'
@@ -18,7 +19,8 @@ export type Outcome = {
   /** What happened to the message so far, this attempt included. Only what it needs is there: done at once is nothing. */
   readonly past?: Past
 } & (
-  | { readonly kind: 'done'; readonly line: string }
+  /** `forwards`: messages for the next stream, JSON. */
+  | { readonly kind: 'done'; readonly line: string; readonly forwards?: readonly string[] }
   | { readonly kind: 'skip' }
   | ({ readonly kind: 'retry'; readonly delay: number } & Failed)
   | ({ readonly kind: 'dead' } & Failed)
@@ -39,6 +41,8 @@ export function isFailed(outcome: Outcome): outcome is Extract<Outcome, Failed> 
 /** What decides about the outcome of a call. */
 export interface OutcomeOptions {
   readonly consumer: string
+  /** Whether what a handler returns is for the next stream, and not its line. */
+  readonly forwards?: boolean
   /** Attempts at a package before it goes to the dead letters. */
   readonly maxAttempts?: number
   /** Ms until the second attempt at most, doubled with each further one up to `retryMaxDelay`. */
@@ -54,17 +58,23 @@ export function done(
 ): Outcome {
   const { entry, package: number, timestamp, attempt, deliveries, replays } = message
   const { received } = delivery
+  let forwards: readonly string[] = []
+  try {
+    if (options.forwards) forwards = messagesOf(result)
+  } catch (error) {
+    return dead(delivery, message, 'invalid message', (error as Error).message, options)
+  }
   const line =
-    typeof result === 'string'
+    typeof result === 'string' && !options.forwards
       ? result
       : `Consumer ${options.consumer} processed package ${number} (timestamp: ${timestamp})`
   if (line.includes('\n')) {
     return dead(delivery, message, 'invalid line', 'the line contains a newline', options)
   }
   const eventful = attempt > 1 || deliveries > 1 || replays > 0
-  return eventful
-    ? { entry, package: number, kind: 'done', line, received, past: message }
-    : { entry, package: number, kind: 'done', line, received }
+  const outcome = { entry, package: number, kind: 'done', line, received } as const
+  if (!eventful && forwards.length === 0) return outcome // most are like that
+  return { ...outcome, ...(eventful && { past: message }), ...(forwards.length > 0 && { forwards }) }
 }
 
 export function failed(

@@ -7,6 +7,7 @@ export const REASONS = [
   'handler timeout',
   'rejected',
   'invalid line',
+  'invalid message',
   'too many deliveries',
   'payload missing',
   'no data',

@@ -93,6 +93,7 @@ export const METRIC = {
   dead: 'conveyor.dead',
   retries: 'conveyor.retries',
   returned: 'conveyor.returned',
+  forwarded: 'conveyor.forwarded',
   output: 'conveyor.output',
   restarts: 'conveyor.restarts',
   held: 'conveyor.held',

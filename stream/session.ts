@@ -6,6 +6,7 @@ import { audit } from './audit.ts'
 import { answer, connect, DEADLINE, RedisError } from './connection.ts'
 import { EntrySpans } from './entry-spans.ts'
 import type { Events } from './events.ts'
+import type { Forward } from './forward.ts'
 import { Held } from './held.ts'
 import { checkName, type Keys } from './keys.ts'
 import { observeLoad, type PackageDurations, packageDurations } from './measure-consumer.ts'
@@ -24,6 +25,8 @@ export interface SessionOptions {
   readonly groups: string[]
   /** Directory of the output files; without one, no files are written. */
   readonly outputDirectory?: string
+  /** Where what the handler returns is sent on to; default nowhere. */
+  readonly forward?: Forward
   readonly settings: Settings
   readonly events: Events
   /** Aborted to stop reading and finish what is in hand. */
@@ -64,6 +67,7 @@ export class Session {
   readonly replies: Replies
   readonly spans: EntrySpans
   readonly durations: PackageDurations = packageDurations()
+  private nextFull = false
   private readonly endObserving: () => void
 
   constructor(
@@ -78,13 +82,26 @@ export class Session {
     readonly logs: Redis,
     readonly run: RunFolder | undefined,
     length: number,
+    /** The next stream's epoch. */
+    readonly next: string | undefined,
   ) {
     const { maxHeld, maxHeldBytes, maxUnflushed } = options.settings
     this.committed = this.flushed = this.forgotten = length
-    this.held = new Held(maxHeld, maxHeldBytes, () => this.unflushed > maxUnflushed)
+    this.held = new Held(maxHeld, maxHeldBytes, () => {
+      if (this.unflushed > maxUnflushed) return 'disk'
+      return this.nextFull ? 'backlog' : undefined
+    })
     this.replies = new Replies(reader)
     this.spans = new EntrySpans(options.keys, options.consumer, options.url)
-    this.endObserving = observeLoad(() => this.held.load)
+    const ends = [observeLoad(() => this.held.load)]
+    const watching = options.forward?.full.subscribe(full => {
+      this.nextFull = full
+      this.held.changed()
+    })
+    ends.push(() => watching?.unsubscribe())
+    this.endObserving = () => {
+      for (const end of ends) end()
+    }
     this.writer = run && new OutputWriter(logs, options.keys, run, options.consumer)
     options.stop.addEventListener('abort', () => this.held.changed(), { signal: this.lost.signal })
   }
@@ -167,11 +184,13 @@ export async function openSession(
     const redis = await connection('commit')
     const { epoch, ...opened } = await openStream(redis, keys, options.groups)
     events.next({ type: 'opened', epoch, ...opened })
+    const { forward } = options
+    const next = forward && (await openStream(redis, forward.keys, forward.groups)).epoch
     const run = options.outputDirectory ? runFolder(options.outputDirectory, epoch) : undefined
     if (run) await prepareRunFolder(run, keys)
     const length = await hold(redis, options, epoch, token, previous, run)
     const [reader, logs] = await Promise.all([connection('read', 0), connection('output')])
-    result = new Session(options, epoch, token, redis, reader, logs, run, length)
+    result = new Session(options, epoch, token, redis, reader, logs, run, length, next)
     await result.writer?.create(length)
     signal?.throwIfAborted()
     events.next({ type: 'sessionOpened', consumer, epoch, output: length })

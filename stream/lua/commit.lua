@@ -2,7 +2,8 @@
 -- Settles a batch: what is pending for the caller is acknowledged and gets its outcome in the same step;
 -- what is not (a peer claimed it) is dropped and counted as fenced.
 --
--- Outcomes  done   its line is appended to the caller's output log, one chunk a commit
+-- Outcomes  done   its line is appended to the caller's output log, one chunk a commit, and its messages, if there are
+--                  any, to the next stream
 --           retry  the message leaves the stream and waits until it is due (due.lua)
 --           dead   the message moves to the dead letters
 --           skip   nothing: it came back for another group
@@ -10,24 +11,29 @@
 -- The output log is a stream whose ids are byte offsets: <end>-<length>, end from `files`.
 --
 -- KEYS  1 stream  2 sessions  3 counts  4 dead letters  5 files  6 output log  7 retry  8 waiting  9 history
+--       and with a next stream  10 it  11 its head
 -- ARGV  1 group  2 consumer  3 token  4 the lines of the done entries, in order, each ended by a newline,
 --       or '' when no file is written  5 number of entries n, 1 to 1000  6 first and 7 last of their ids
 --       8 all ids, ascending, separated by spaces (one string: 500 arguments cost more than the commit)
 --       9 the done entries as the history of all packages shows them, or ''  10 ms that history is kept
+--       11 number of strings about the next stream; if that is not 0: its epoch, data of a message before its number,
+--       and for each entry that has messages: its index from 1, traceparent or '', how many, the data after each number
 --       then, for each entry that is not done or about which there is something to note: its index from 1, kind,
 --       package or '', note (JSON) or '', number of further strings, and these:
 --         retry  delay in ms, the field `conveyor`, traceparent or '' to keep what the entry has
 --         dead   traceparent or '', then names and values of the letter, the last name being `epoch`
 -- Reply {end of the output, (id of a fenced entry, ...), how many done, retried, dead,
---        (id of one that was to be retried and whose payload is missing, ...)}
+--        (id of one that was to be retried and whose payload is missing, ...), how many messages were forwarded}
 -- Errors FENCED  the session was ended: nothing was settled
+--        EPOCH   the next stream began a new life, or is gone: nothing was settled
 --        WRONGTYPE before the first write, because a script that fails half way stays half done
 -- Counts are for people: one that somebody has damaged must not stop a script half way, hence pcall.
 local stream, sessions, counts, dead, files, output = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local retry, waiting, history = KEYS[7], KEYS[8], KEYS[9]
 local group, me, lines, n = ARGV[1], ARGV[2], ARGV[4], tonumber(ARGV[5])
+local about_next = tonumber(ARGV[11])
 local wanted = { nil, nil, 'hash', 'stream', 'hash', 'stream', 'zset', 'hash' }
-for i = 3, #ARGV > 10 and 8 or 6 do
+for i = 3, #ARGV > 11 + about_next and 8 or 6 do
   local type = redis.call('TYPE', KEYS[i]).ok
   if type ~= 'none' and type ~= wanted[i] then
     return redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' is a ' .. type .. ', not a ' .. wanted[i])
@@ -39,8 +45,12 @@ if redis.call('HGET', sessions, me) ~= ARGV[3] then
   return redis.error_reply('FENCED ' .. me)
 end
 
+if about_next > 0 and (redis.call('HGET', KEYS[11], 'epoch') ~= ARGV[12] or redis.call('TYPE', KEYS[10]).ok ~= 'stream') then
+  return redis.error_reply('EPOCH ' .. KEYS[10])
+end
+
 local special, lineless = {}, {} -- index -> where its arguments begin; whether it has no line
-local at = 11
+local at = 12 + about_next
 while at <= #ARGV do
   local index = tonumber(ARGV[at])
   special[index] = at
@@ -87,7 +97,7 @@ if table.concat(ack, ' ') ~= ARGV[8] then
   end
 end
 local to_end = tonumber(redis.call('HGET', files, me) or '0')
-if #ack == 0 then return { to_end, fenced, 0, 0, 0, {} } end
+if #ack == 0 then return { to_end, fenced, 0, 0, 0, {}, 0 } end
 
 -- What can refuse comes first (XADD with an id below the log's last): nothing is settled then.
 local from_end = to_end
@@ -98,7 +108,7 @@ if #lines > 0 then
 end
 
 local others, retried, died, missing = 0, 0, 0, {}
-if #ARGV > 10 then
+if #ARGV > 11 + about_next then
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -193,6 +203,23 @@ if #ARGV > 10 then
   end
 end
 
+local forwarded = 0
+if about_next > 0 then
+  local sequence = tonumber(redis.call('HGET', KEYS[11], 'sequence'))
+  at = 14
+  while at <= 11 + about_next do
+    local index, traceparent, count = tonumber(ARGV[at]), ARGV[at + 1], tonumber(ARGV[at + 2])
+    for i = at + 3, ids[index] and at + 2 + count or 0 do
+      forwarded = forwarded + 1
+      local data = ARGV[13] .. string.format('%d', sequence + forwarded) .. ARGV[i]
+      if traceparent == '' then redis.call('XADD', KEYS[10], '*', 'data', data)
+      else redis.call('XADD', KEYS[10], '*', 'data', data, 'traceparent', traceparent) end
+    end
+    at = at + 3 + count
+  end
+  redis.call('HSET', KEYS[11], 'sequence', string.format('%d', sequence + forwarded))
+end
+
 redis.call('XACK', stream, group, unpack(ack))
 if retried > 0 then redis.pcall('HINCRBY', counts, 'retried', retried) end
 if #ack > others then redis.pcall('HINCRBY', counts, 'done:' .. me, #ack - others) end
@@ -203,4 +230,4 @@ if ARGV[9] ~= '' then -- as with notes, nothing depends on it
     'done', ARGV[9], 'fenced', table.concat(fenced, ' '))
   redis.pcall('PEXPIRE', history, ARGV[10]) -- nobody trims it once it is off
 end
-return { to_end, fenced, #ack - others, retried, died, missing }
+return { to_end, fenced, #ack - others, retried, died, missing, forwarded }
