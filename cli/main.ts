@@ -66,12 +66,19 @@ program
       .env('HANDLER')
       .argParser(handlerOption),
   )
+  .addOption(
+    new Option(
+      '--flow <name>',
+      'stages: queries in, answered by one stage, written by the next (default: one stage)',
+    ).choices(['stages']),
+  )
   .option('--fresh', 'start a new run; the files of earlier ones stay under runs/')
   .addHelpText(
     'after',
     examples(
       ['up', 'until Ctrl-C: 10 packages a second, 3 consumers'],
       ['up --packages 100000 --rate max', 'a run with an end'],
+      ['up --flow stages', 'two stages, of as many consumers each'],
       ['up --redis-url redis://10.0.0.5:6379 --fresh', 'a new run on a Redis of yours'],
     ),
   )

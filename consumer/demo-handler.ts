@@ -11,12 +11,16 @@ const NEVER_ENOUGH = 6
  * - `type: "fail"` never succeeds;
  * - `security_check: true`, as an order has it, succeeds with the attempt that `attempts` names (1 to 5, default 1);
  *   `false` needs six, so it is dead after the five that are usually allowed;
+ * - `query: "6 * 7"` is answered with `{"query": "6 * 7", "result": 42}`, which goes to the next stream if there is
+ *   one; what is no problem, or has no answer, is rejected;
  * - any other type, and an order without a check, is rejected.
  *
  * Of what came by HTTP it is the body that says so.
  */
 const demo: Handler = ({ payload }, { attempt }) => {
-  const needed = attemptsNeeded(saidBy(payload))
+  const said = saidBy(payload)
+  if (said.query !== undefined) return { query: said.query, result: answer(said.query) }
+  const needed = attemptsNeeded(said)
   if (attempt < needed) {
     throw new Error(
       needed === Number.POSITIVE_INFINITY
@@ -24,6 +28,18 @@ const demo: Handler = ({ payload }, { attempt }) => {
         : `attempt ${attempt} of the ${needed} that it needs`,
     )
   }
+  return undefined
+}
+
+const PROBLEM = /^\s*(-?\d+(?:\.\d+)?)\s*([-+*/])\s*(-?\d+(?:\.\d+)?)\s*$/
+
+function answer(query: unknown): number {
+  const [, a, operator, b] = PROBLEM.exec(String(query)) ?? []
+  if (operator === undefined)
+    throw new Reject(`query ${JSON.stringify(query)}: two numbers with one of + - * / between them are allowed`)
+  const [x, y] = [Number(a), Number(b)]
+  if (operator === '/' && y === 0) throw new Reject(`query ${JSON.stringify(query)}: nothing can be divided by 0`)
+  return { '+': x + y, '-': x - y, '*': x * y, '/': x / y }[operator] as number
 }
 
 type Said = Readonly<Record<string, unknown>>

@@ -17,7 +17,7 @@ export interface LoadedHandler {
 }
 
 /** Sends on what came by HTTP, or else all that a producer has said. */
-const sendOn: Handler = ({ payload: { package: _, body, ...rest } }) => (body === undefined ? rest : body)
+const sendOn: Handler = ({ payload: { package: _number, body, ...rest } }) => (body === undefined ? rest : body)
 /** Does nothing but let the package's line be written. */
 const standard: Handler = () => {}
 
@@ -35,8 +35,8 @@ const exported = z.object({
 
 /**
  * Loads a handler: from a module's default export, the demonstration by the name `demo`, or, without a path, the
- * handler that only has the line written, or with `forwards` the message sent on. Throws `ConfigError` when the module cannot be loaded or what it exports
- * cannot be used.
+ * handler that only has the line written, or with `forwards` the message sent on. Throws `ConfigError` when the module
+ * cannot be loaded or what it exports cannot be used.
  */
 export async function loadHandler(path: string | undefined, forwards = false): Promise<LoadedHandler> {
   if (path === undefined) return { handler: forwards ? sendOn : standard }

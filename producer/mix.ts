@@ -1,7 +1,7 @@
 import { packages, type Template } from '@conveyor/stream'
 
 /** Types of packages, as the demonstration handler knows them. */
-const TYPES = ['success', 'retry', 'fail', 'order', 'test'] as const
+const TYPES = ['success', 'retry', 'fail', 'order', 'test', 'query'] as const
 type Type = (typeof TYPES)[number]
 
 /** How often each type comes, in relation to the others; in the order of the types, however it was written. */
@@ -9,7 +9,9 @@ export type Mix = readonly (readonly [type: Type, weight: number])[]
 
 /** What the payload of a mixed package has besides its number. */
 export type Payload =
-  | { readonly type: Exclude<Type, 'order'> }
+  | { readonly type: Exclude<Type, 'order' | 'query'> }
+  /** An arithmetic problem; one of some dozen has no answer. */
+  | { readonly type: 'query'; readonly query: string }
   /** `attempts`: how many it needs; the sixth is one more than are usually allowed. */
   | { readonly type: 'order'; readonly security_check: boolean; readonly attempts: number }
 
@@ -49,14 +51,20 @@ export function formatMix(mix: Mix): string {
 
 /**
  * What package `number` is: the same for the same mix, seed and number, and nothing else counts. An order passes its
- * security check in one case of two, and then needs 1 to 5 attempts.
+ * security check in one case of two, and then needs 1 to 5 attempts; of four queries one divides, by 0 to 12.
  */
 export function payloadOf(mix: Mix, seed: number, number: number): Payload {
   const chance = (n: number) => murmur3([number >>> 0, Math.floor(number / 2 ** 32), n], seed) / 2 ** 32
   const type = pick(mix, chance(0))
+  if (type === 'query') return { type, query: problem(chance) }
   if (type !== 'order') return { type }
   const passes = chance(1) < 0.5
   return { type, security_check: passes, attempts: passes ? 1 + Math.floor(chance(2) * 5) : 6 }
+}
+
+function problem(chance: (n: number) => number): string {
+  const operand = (n: number) => Math.floor(chance(n) * 13)
+  return `${operand(1)} ${'+-*/'[Math.floor(chance(2) * 4)]} ${operand(3)}`
 }
 
 /** The packages `first` to `first + count - 1`; those that follow each other and are alike share a template. */
@@ -72,7 +80,8 @@ export function mixed(mix: Mix, seed: number, first: number, count: number, now 
 }
 
 function areAlike(a: Payload, b: Payload): boolean {
-  return a.type === b.type && (a.type !== 'order' || a.attempts === (b as typeof a).attempts)
+  if (a.type !== b.type || a.type === 'query') return false
+  return a.type !== 'order' || a.attempts === (b as typeof a).attempts
 }
 
 /** @param chance 0 to 1, 1 not included */

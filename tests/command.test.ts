@@ -146,9 +146,21 @@ test('a mix of packages: retries are waited for, dead letters are no issue, and 
 test('a handler that cannot be loaded: all consumers say why, and the run ends', async () => {
   await writeFile(join(dir, 'broken.mjs'), 'export default 5')
   const command = conveyor('up --rate 10 --consumers 2 --output-dir out --handler broken.mjs')
-  expect(await command.ended(PATIENCE)).toEqual({ code: 1, signal: null })
+  expect(await command.ended(PATIENCE)).toEqual({ code: 2, signal: null })
   expect(command.output).toMatch(/c1 ended with exit code 2: HANDLER="broken\.mjs": a module whose default/)
   expect(command.output).toContain('conveyor: not drained: no consumer is left')
+})
+
+test('two stages: queries are answered by the first, the second writes, and nothing is in neither', async () => {
+  const output = await run('up --flow stages --packages 600 --rate 300 --consumers 2 --output-dir out --seed 3')
+  const [, given, processed, dead] = (
+    /queue_a: given out ([\d,]+) {3}processed ([\d,]+) {3}in the dead letters ([\d,]+)/.exec(output) ?? []
+  ).map(Number)
+  expect(given).toBe(600)
+  expect(dead).toBeGreaterThan(0)
+  expect(processed).toBe(600 - (dead as number))
+  expect(output).toContain(`Given out: ${processed}   in files: ${processed}`)
+  expect(output).toContain('NO ISSUES DETECTED')
 })
 
 test('validate knows the dead letters of a Redis that it is told of', async () => {

@@ -8,7 +8,10 @@ import { Supervisor } from './supervisor.ts'
 import type { View } from './view.ts'
 
 export interface PipelineOptions {
+  /** The stream whose packages are written to files. */
   readonly watch: StreamWatch
+  /** The stream of the stage before it, if there is one. */
+  readonly first: StreamWatch | undefined
   readonly view: View
   /** For people: which Redis. */
   readonly redis: string
@@ -27,8 +30,12 @@ export interface PipelineOptions {
 export interface Ended {
   /** The last state seen. */
   readonly state: StreamState | undefined
+  /** The same of the stage before it. */
+  readonly first: StreamState | undefined
   /** Why it is not drained; undefined when it is. */
   readonly stuck: string | undefined
+  /** Whether that is because of a setting that a service cannot use. */
+  readonly unusable: boolean
 }
 
 /** What the producer says that it has trimmed. */
@@ -42,32 +49,37 @@ const LOOK = 250
 /** Ms without any progress after which draining is given up. */
 const STUCK = 30_000
 
-/** One producer and some consumers as processes, watched until they are drained. */
+/** A producer and some consumers for each stage as processes, watched until they are drained. */
 export class Pipeline {
   private readonly supervisor: Supervisor
   private readonly started = performance.now()
   private state: StreamState | undefined
+  private firstState: StreamState | undefined
   private producer = ''
   private trims: Trims = { operations: 0, removed: 0 }
 
   constructor(private readonly options: PipelineOptions) {
-    const { watch, view, outputDir, handler } = options
+    const { watch, view, outputDir } = options
     this.supervisor = new Supervisor({
       env: {
         REDIS_URL: watch.url,
         STREAM: watch.keys.stream,
         GROUP: watch.keys.group,
         OUTPUT_DIR: resolve(outputDir),
-        ...(handler && { HANDLER: handler }),
       },
       logs: resolve('.conveyor/logs'),
       note: text => view.say(text),
     })
   }
 
-  /** Ends the stream's present life, after writing what was committed in it. */
+  /** Ends the streams' present life, after writing what was committed in it. */
   async startFresh(): Promise<void> {
-    const { watch, view, outputDir } = this.options
+    const { first, watch } = this.options
+    for (const one of first ? [first, watch] : [watch]) await this.forget(one)
+  }
+
+  private async forget(watch: StreamWatch): Promise<void> {
+    const { view, outputDir } = this.options
     const redis = await watch.redis()
     const state = await watch.look()
     if (state?.epoch === undefined) return
@@ -84,29 +96,42 @@ export class Pipeline {
   }
 
   async start(): Promise<void> {
-    const { consumers, packages, rate, mix, seed } = this.options
+    const { first, watch, packages, rate, mix, seed, handler } = this.options
     const port = await freePort(8000)
     this.producer = `http://127.0.0.1:${port}`
     this.supervisor.start('producer', 'producer', {
       PORT: String(port),
+      ...(first && { STREAM: first.keys.stream, GROUPS: first.keys.group }),
       ...(rate !== undefined && { RATE: rate }),
       ...(mix !== undefined && { MIX: mix }),
       ...(seed !== undefined && { SEED: String(seed) }),
       PACKAGES: String(packages ?? 0),
     })
-    const live = await this.liveConsumers()
-    for (let n = 1, left = consumers; left > 0; n++) {
-      const id = `c${n}`
+    const does = { ...(handler && { HANDLER: handler }) }
+    if (!first) return this.startConsumers('c', watch, does)
+    // Each stream has a producer that looks after it. This one emits nothing.
+    const { stream, group } = watch.keys
+    this.supervisor.start('producer', stream, { GROUPS: group, PORT: '0', RATE: '0', PACKAGES: '0' })
+    const forward = { OUTPUT: 'none', FORWARD_TO: stream, FORWARD_GROUPS: group }
+    await this.startConsumers('p', first, { ...does, ...forward })
+    await this.startConsumers('c', watch, { HANDLER: '' })
+  }
+
+  private async startConsumers(prefix: string, watch: StreamWatch, env: NodeJS.ProcessEnv): Promise<void> {
+    const { stream: STREAM, group: GROUP } = watch.keys
+    const live = await this.liveConsumers(watch)
+    for (let n = 1, left = this.options.consumers; left > 0; n++) {
+      const id = `${prefix}${n}`
       if (live.has(id)) continue
-      this.supervisor.start('consumer', id, { CONSUMER_ID: id, HEALTH_PORT: '0' })
+      this.supervisor.start('consumer', id, { STREAM, GROUP, CONSUMER_ID: id, HEALTH_PORT: '0', ...env })
       left--
     }
   }
 
   /** Ids whose session is open and whose heart beats. What was killed with an earlier run does not. */
-  private async liveConsumers(): Promise<Set<string>> {
+  private async liveConsumers(watch: StreamWatch): Promise<Set<string>> {
     const open = async () =>
-      (await this.options.watch.look())?.consumers.filter(one => one.session === 'live') ?? []
+      (await watch.look())?.consumers.filter(one => one.session === 'live') ?? []
     const before = await open()
     if (before.length === 0) return new Set()
     await sleep(DEFAULTS.beatInterval * DEFAULTS.deathBeats)
@@ -119,7 +144,8 @@ export class Pipeline {
     const { packages } = this.options
     while (!interrupted.aborted) {
       await this.look(undefined)
-      if (packages && this.state && this.state.sequence >= packages && this.state.drained) break
+      const appended = this.options.first ? this.firstState : this.state
+      if (packages && appended && appended.sequence >= packages && this.drained) break
       if (!this.supervisor.busy('consumer')) return this.ended('no consumer is left')
       await sleep(LOOK)
     }
@@ -130,20 +156,27 @@ export class Pipeline {
     this.supervisor.kill()
   }
 
+  /** Whether everything that was given out, in all stages, is done. */
+  private get drained(): boolean {
+    return (this.firstState?.drained ?? !this.options.first) && this.state?.drained === true
+  }
+
   private async drain(): Promise<Ended> {
     await this.supervisor.stop(['producer'])
     let progress = ''
     let since = performance.now()
-    while (!this.state?.drained) {
-      const retries = this.state && waiting(this.state)
+    while (!this.drained) {
+      const retries = this.states.map(waiting).find(text => text !== '')
       await this.look(retries ? `draining: ${retries}` : 'draining')
       if (!this.supervisor.busy('consumer')) return this.ended('no consumer is left to drain the stream')
-      const { lag, pending, unflushed, waiting: left, nextDue = 0, retried } = this.state ?? {}
-      const now = `${lag} ${pending} ${unflushed} ${left} ${retried}`
+      const now = this.states
+        .map(({ lag, pending, unflushed, waiting: left, retried }) => [lag, pending, unflushed, left, retried])
+        .join(' ')
       // A retry that is due later is no standstill, however long it takes.
-      if (now !== progress || nextDue > 0) since = performance.now()
+      if (now !== progress || this.states.some(({ nextDue = 0 }) => nextDue > 0)) since = performance.now()
       progress = now
       if (performance.now() - since > STUCK) {
+        const { lag, pending, waiting: left, unflushed } = this.states.find(({ drained }) => !drained) ?? {}
         return this.ended(
           `nothing has moved for ${STUCK / 1000} s: lag ${lag}, pending ${pending}, waiting for another attempt ${left}, for the disk ${unflushed} B`,
         )
@@ -162,17 +195,25 @@ export class Pipeline {
     const { damaged } = await flush(await watch.redis(), watch.keys, resolve(outputDir))
     for (const { message } of damaged) view.say(message)
     view.end()
-    return { state, stuck }
+    const unusable = stuck !== undefined && this.supervisor.unusable
+    return { state, first: this.firstState, stuck, unusable }
+  }
+
+  private get states(): StreamState[] {
+    return [this.firstState, this.state].filter(state => state !== undefined)
   }
 
   private async look(phase: string | undefined): Promise<void> {
-    const { watch, view, packages, redis } = this.options
+    const { first, watch, view, packages, redis } = this.options
+    // The first stage before the second: what left the one is in the other then.
+    this.firstState = (await first?.look()) ?? this.firstState
     const state = await watch.look()
     this.state = state ?? this.state
     await this.askProducer()
     if (!this.state) return
     view.show({
       state: this.state,
+      ...(first && this.firstState && { first: { stream: first.keys.stream, state: this.firstState } }),
       elapsed: (performance.now() - this.started) / 1000,
       producedRate: watch.rates.produced,
       committedRate: watch.rates.committed,

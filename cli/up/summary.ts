@@ -4,6 +4,8 @@ import pc from 'picocolors'
 /** What a summary shows, of one instant. */
 export interface Snapshot {
   readonly state: StreamState
+  /** The stage before it, if there is one. */
+  readonly first?: { readonly stream: string; readonly state: StreamState }
   /** Seconds since the start. */
   readonly elapsed: number
   /** Packages per second, over the last few seconds. */
@@ -26,17 +28,18 @@ const BAR = 30
 
 /** The live summary, as lines for a terminal of `columns`. */
 export function liveSummary(snapshot: Snapshot, columns = 80): string {
-  const { state, packages, phase, notes } = snapshot
+  const { state, first, packages, phase, notes } = snapshot
   const lines = [
     `${pc.bold('Conveyor')}  run ${state.epoch ?? '-'}  ${pc.dim(clock(snapshot.elapsed))}${phase ? `  ${pc.yellow(phase)}` : ''}`,
     pc.dim(`Redis ${snapshot.redis}   producer ${snapshot.producer}/status`),
     '',
+    ...(first ? [stage(first), ''] : []),
     `  produced   ${padded(state.sequence)}  ${speed(snapshot.producedRate)}   stream length ${count(state.length)}`,
     `  committed  ${padded(state.done)}  ${speed(snapshot.committedRate)}   lag ${count(state.lag)}   pending ${count(state.pending)}`,
     `  trims      ${padded(snapshot.trims.operations)}  ${pc.dim(`${count(snapshot.trims.removed)} entries removed`)}`,
   ]
   if (packages) {
-    const part = settled(state) / packages
+    const part = settled((first ?? snapshot).state) / packages
     lines.push(`  ${bar(part, BAR)} ${percent(part)} of ${count(packages)}`)
   }
   lines.push('', pc.dim('  consumer    state     packages    share'))
@@ -66,8 +69,15 @@ export function liveSummary(snapshot: Snapshot, columns = 80): string {
   return lines.join('\n')
 }
 
+/** A stage that is not the last, in a line. */
+function stage({ stream, state }: NonNullable<Snapshot['first']>): string {
+  const { sequence, done, lag, pending } = state
+  return `  ${stream}  ${count(sequence)} in   ${count(done)} processed   ${count(letters(state))} dead letters   lag ${count(lag)}   pending ${count(pending)}`
+}
+
 /** The same in one line, for logs. */
 export function plainSummary({
+  first,
   state,
   elapsed,
   producedRate,
@@ -76,11 +86,14 @@ export function plainSummary({
   packages,
   phase,
 }: Snapshot): string {
-  const part = packages && percent(settled(state) / packages).trim()
+  const part = packages && percent(settled((first?.state ?? state)) / packages).trim()
   const shares = state.consumers.filter(({ done }) => done > 0).map(({ id, done }) => `${id}=${done}`)
   return [
     clock(elapsed),
     ...(phase ? [phase] : []),
+    ...(first
+      ? [`${first.stream}=${first.state.sequence}`, `processed=${first.state.done}`, `dead=${letters(first.state)}`]
+      : []),
     `produced=${state.sequence} (${Math.round(producedRate)}/s)`,
     `committed=${state.done}${packages ? `/${packages} (${part})` : ''} (${Math.round(committedRate)}/s)`,
     `lag=${state.lag}`,

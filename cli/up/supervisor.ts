@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { EXIT } from '@conveyor/service'
 import { Child, type Exit, type Service } from './child.ts'
 
 export interface SupervisorOptions {
@@ -19,6 +20,9 @@ export class Supervisor {
   private readonly children = new Map<string, Child>()
   private readonly stopped = new Set<string>()
   private readonly timers = new Map<NodeJS.Timeout, Service>()
+
+  /** Whether a service has ended because of a setting that it cannot use. */
+  unusable = false
 
   constructor(private readonly options: SupervisorOptions) {}
 
@@ -41,6 +45,7 @@ export class Supervisor {
       this.children.delete(name)
       if (this.stopped.has(name)) return
       note(`${name} ${ending(exit)}`)
+      if (exit.code === EXIT.usage) this.unusable = true
       if (exit.signal === null) return
       const timer = setTimeout(() => {
         this.timers.delete(timer)

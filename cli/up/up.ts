@@ -1,11 +1,13 @@
 import { randomInt } from 'node:crypto'
 import { MOST_SEED } from '@conveyor/producer/mix'
-import { EXIT } from '@conveyor/service'
-import { keysOf } from '@conveyor/stream'
+import { ConfigError, EXIT } from '@conveyor/service'
+import type { StreamState } from '@conveyor/stream'
 import { CannotAnalyse, exitCode, formatReport, type Report, validate } from '@conveyor/validator'
 import { StreamWatch } from '../stream-watch.ts'
+import { oneStage, stages } from './flow.ts'
 import { ownRedis } from './own-redis.ts'
 import { type Ended, Pipeline } from './pipeline.ts'
+import { count } from './summary.ts'
 import { balance, deadPackages } from './verdict.ts'
 import { createView } from './view.ts'
 
@@ -24,6 +26,7 @@ export interface UpOptions {
   readonly seed?: number
   /** What the consumers do with a package: path of a module, or `demo`. */
   readonly handler?: string
+  readonly flow?: 'stages'
 }
 
 /**
@@ -37,38 +40,47 @@ export async function up(options: UpOptions): Promise<number> {
   const own = options.redisUrl ? undefined : await ownRedis(text => view.say(text))
   const url = options.redisUrl ?? (own?.url as string)
   const outputDir = options.outputDir || 'consumer_output'
-  const watch = new StreamWatch(
-    url,
-    keysOf(process.env.STREAM || 'number_stream', process.env.GROUP || 'consumer_group'),
-  )
+  const flow = options.flow === 'stages' ? stages() : oneStage()
+  const watch = new StreamWatch(url, flow.keys)
+  const first = flow.first && new StreamWatch(url, flow.first)
+  const mix = options.mix ?? flow.mix
   const seed = options.seed ?? randomInt(MOST_SEED + 1) // one for all, also for a producer that is started again
   const pipeline = new Pipeline({
     watch,
+    first,
     view,
     redis: own?.label ?? url.replace(/\/\/[^@/]*@/, '//***@'),
     outputDir,
     consumers: options.consumers ?? 3,
     packages: options.packages,
     rate: options.rate,
-    mix: options.mix,
-    seed: options.mix ? seed : undefined,
-    handler: options.handler,
+    mix,
+    seed: mix ? seed : undefined,
+    handler: options.handler ?? flow.handler,
   })
-  if (options.mix) view.say(`packages: ${options.mix}, seed ${seed}`)
+  if (mix) view.say(`packages: ${mix}, seed ${seed}`)
   const interrupted = onInterrupt(() => pipeline.kill())
   try {
     if (options.fresh) await pipeline.startFresh()
     await pipeline.start()
-    return await verdict(await pipeline.run(interrupted), watch, outputDir)
+    const ended = await pipeline.run(interrupted)
+    if (ended.unusable) throw new ConfigError(`not drained: ${ended.stuck}`)
+    return await verdict(ended, watch, first, outputDir)
   } finally {
     pipeline.kill()
     watch.close()
+    first?.close()
     await own?.stop()
   }
 }
 
 /** Prints what came out. */
-async function verdict({ state, stuck }: Ended, watch: StreamWatch, outputDir: string): Promise<number> {
+async function verdict(
+  { state, first, stuck }: Ended,
+  watch: StreamWatch,
+  upstream: StreamWatch | undefined,
+  outputDir: string,
+): Promise<number> {
   const dead = await deadPackages(await watch.redis(), watch.keys, state?.epoch)
   let report: Report
   try {
@@ -80,9 +92,19 @@ async function verdict({ state, stuck }: Ended, watch: StreamWatch, outputDir: s
   const color = process.stdout.hasColors?.() ?? false
   process.stdout.write(`\n${formatReport(report, { verbose: false, color })}`)
   if (state) process.stdout.write(`${balance(state, report).join('\n')}\n`)
-  if (stuck === undefined) return exitCode(report)
+  const whole = first === undefined || tellStage(first, upstream?.keys.stream ?? '')
+  if (stuck === undefined) return whole ? exitCode(report) : EXIT.failed
   process.stdout.write(`Not drained: ${stuck}\n`)
   return EXIT.failed
+}
+
+/** Prints what became of what a stage was given. Returns whether all of it is accounted for. */
+function tellStage(state: StreamState, stream: string): boolean {
+  const { sequence, done, dead, replayed } = state
+  const lost = sequence - done - (dead - replayed)
+  const lines = `${stream}: given out ${count(sequence)}   processed ${count(done)}   in the dead letters ${count(dead - replayed)}`
+  process.stdout.write(`${lines}${lost > 0 ? `   in neither ${count(lost)}` : ''}\n`)
+  return lost === 0
 }
 
 /** Aborted at the first SIGINT or SIGTERM; the second ends the process, after `kill`. */
