@@ -2,7 +2,7 @@ import {
   type Backlog,
   backlogOf,
   backoff,
-  connect,
+  connected,
   type Events,
   isPassing,
   keysOf,
@@ -10,7 +10,7 @@ import {
   trim,
 } from '@conveyor/stream'
 import type { Redis } from 'ioredis'
-import { defer, finalize, type Observable, repeat, retry, switchMap, throwError, timer } from 'rxjs'
+import { defer, type Observable, repeat, retry, switchMap, throwError, timer } from 'rxjs'
 
 export interface MonitorOptions {
   readonly url: string
@@ -53,13 +53,8 @@ export function monitor(options: MonitorOptions): Observable<Backlog> {
     }
     return now
   }
-  return defer(() => connect(url, 'conveyor-monitor', deadline)).pipe(
-    switchMap(redis =>
-      defer(() => look(redis)).pipe(
-        repeat({ delay: LOOK }),
-        finalize(() => redis.disconnect()),
-      ),
-    ),
+  return connected(url, 'conveyor-monitor', deadline).pipe(
+    switchMap(redis => defer(() => look(redis)).pipe(repeat({ delay: LOOK }))),
     retry({
       delay: (error, attempt) => {
         const passes = isPassing(error) || (error instanceof RedisError && error.code === 'EPOCH')

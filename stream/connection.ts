@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis'
+import { Observable } from 'rxjs'
 
 /** Redis could not be reached, or the connection broke, or an answer did not come within its deadline. */
 export class ConnectionLost extends Error {
@@ -58,6 +59,24 @@ export async function connect(url: string, name: string, deadline = DEADLINE): P
     throw new ConnectionLost(`Redis at ${host}:${port}: ${(cause ?? (error as Error)).message}`)
   }
   return redis
+}
+
+/** A connection for as long as it is subscribed; errors as {@link connect} rejects, and never completes. */
+export function connected(url: string, name: string, deadline = DEADLINE): Observable<Redis> {
+  return new Observable(subscriber => {
+    let redis: Redis | undefined
+    connect(url, name, deadline).then(
+      opened => {
+        if (subscriber.closed) opened.disconnect()
+        else {
+          redis = opened
+          subscriber.next(opened)
+        }
+      },
+      error => subscriber.error(error),
+    )
+    return () => redis?.disconnect()
+  })
 }
 
 /** Settles as `promise` does, or rejects with {@link ConnectionLost} after `ms`. */

@@ -1,7 +1,6 @@
 import {
   defer,
   distinctUntilChanged,
-  finalize,
   map,
   type Observable,
   repeat,
@@ -12,7 +11,7 @@ import {
 } from 'rxjs'
 import { backlogOf } from './backlog.ts'
 import { backoff } from './backoff.ts'
-import { connect } from './connection.ts'
+import { connected } from './connection.ts'
 import type { Keys } from './keys.ts'
 
 /** Where a stage sends what its handler returns. */
@@ -51,13 +50,8 @@ export function isBehind(
   { keys, groups }: Pick<Forward, 'keys' | 'groups'>,
   { url, deadline, most }: { url: string; deadline: number; most: number },
 ): Observable<boolean> {
-  return defer(() => connect(url, 'conveyor-next', deadline)).pipe(
-    switchMap(redis =>
-      defer(() => backlogOf(redis, keys.stream, groups)).pipe(
-        repeat({ delay: LOOK }),
-        finalize(() => redis.disconnect()),
-      ),
-    ),
+  return connected(url, 'conveyor-next', deadline).pipe(
+    switchMap(redis => defer(() => backlogOf(redis, keys.stream, groups)).pipe(repeat({ delay: LOOK }))),
     map(({ backlog }) => backlog >= most),
     retry({ delay: (_, attempt) => timer(backoff(attempt)), resetOnSuccess: true }),
     startWith(true),
