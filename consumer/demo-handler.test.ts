@@ -35,6 +35,20 @@ test('of what came by HTTP the body says', () => {
   for (const body of [null, 'fail', 7, [1]]) expect(at(1, { body })).toBe('done')
 })
 
+test.each([
+  ['6 * 7', 42],
+  ['-1.5+2', 0.5],
+  [' 1 / 4 ', 0.25],
+  ['3 - -3', 6],
+])('the query %s has the answer %i', (query, result) => {
+  for (const payload of [{ query }, { body: { query } }])
+    expect(demo({ payload } as unknown as Message, { attempt: 1 } as HandlerContext)).toEqual({ query, result })
+})
+
+test.each(['1 / 0', '1 +', '', 'one + one', '1 + 1; process.exit()', 7, null])('the query %j is rejected', query => {
+  expect(at(1, { body: { query } })).toMatch(/^rejected: query /)
+})
+
 test('fail never succeeds', () => {
   expect(at(1, { type: 'fail' })).toBe('this package always fails')
   expect(at(1000, { type: 'fail' })).toBe('this package always fails')

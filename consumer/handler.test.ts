@@ -37,6 +37,14 @@ test('without a path, leaves the line to the sink', async () => {
   expect((await loadHandler(undefined)).handler({} as never, {} as never)).toBeUndefined()
 })
 
+test('without a path, a stage that sends on sends what came: the body, or all that a producer says', async () => {
+  const { handler } = await loadHandler(undefined, true)
+  const sent = (payload: object) => handler({ payload } as never, {} as never)
+  expect(sent({ package: 1, body: null })).toEqual([null])
+  expect(sent({ package: 1, body: [1, 2] })).toEqual([[1, 2]])
+  expect(sent({ package: 1, type: 'query', query: '1 + 1' })).toEqual([{ type: 'query', query: '1 + 1' }])
+})
+
 test('takes what the module exports about how to call it', async () => {
   expect(await loadHandler(join(folder, 'options.mjs'))).toMatchObject({
     concurrency: 3,

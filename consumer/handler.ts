@@ -16,8 +16,8 @@ export interface LoadedHandler {
   readonly maxAttempts?: number | undefined
 }
 
-/** Sends on what came by HTTP, or else all that a producer has said. */
-const sendOn: Handler = ({ payload: { package: _number, body, ...rest } }) => (body === undefined ? rest : body)
+/** Sends on what came by HTTP, or else all that a producer has said: one message, also when that is an array. */
+const sendOn: Handler = ({ payload: { package: _number, body, ...rest } }) => [body === undefined ? rest : body]
 /** Does nothing but let the package's line be written. */
 const standard: Handler = () => {}
 

@@ -44,7 +44,7 @@ test('chooses a seed by itself, and not always the same', () => {
 test.each([
   [
     { MIX: 'success=90,late=1' },
-    'MIX="success=90,late=1": success, retry, fail, order, test, each once and with a weight above 0, as in success=90,retry=8,fail=2, are allowed',
+    'MIX="success=90,late=1": success, retry, fail, order, test, query, each once and with a weight above 0, as in success=90,retry=8,fail=2, are allowed',
   ],
   [{ SEED: '4294967296' }, 'SEED="4294967296": a whole number from 0 to 4294967295 is allowed'],
   [{ SEED: 'x' }, 'SEED="x": a whole number from 0 to 4294967295 is allowed'],

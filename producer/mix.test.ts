@@ -93,6 +93,13 @@ describe('what a package is', () => {
   })
 })
 
+test('a query is an arithmetic problem; few of them divide by zero', () => {
+  const all = payloads(parseMix('query=1'), SEED, 20_000)
+  for (const payload of all.slice(0, 500))
+    expect(payload).toEqual({ type: 'query', query: expect.stringMatching(/^\d+ [-+*/] \d+$/) })
+  expect(part(all, payload => payload.type === 'query' && payload.query.endsWith('/ 0'))).toBeCloseTo(1 / 52, 2)
+})
+
 describe('templates', () => {
   test('say the same however the packages are cut into requests', () => {
     const whole = written(mixed(MIX, SEED, 1, 600, 0))
@@ -144,7 +151,7 @@ describe('a mix as text', () => {
     `success=${'9'.repeat(400)}`,
   ])('refuses %o', text => {
     expect(() => parseMix(text)).toThrow(
-      'success, retry, fail, order, test, each once and with a weight above 0, as in success=90,retry=8,fail=2, are allowed',
+      'success, retry, fail, order, test, query, each once and with a weight above 0, as in success=90,retry=8,fail=2, are allowed',
     )
   })
 })

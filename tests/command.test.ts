@@ -208,7 +208,7 @@ const WRONG: [args: string, env: NodeJS.ProcessEnv, said: RegExp][] = [
   ['up --redis-url localhost', {}, /--redis-url.*localhost/],
   ['up --nonsense', {}, /--nonsense/],
   ['up', { RATE: 'banana' }, /banana.*RATE/],
-  ['up --mix success=x', {}, /--mix.*success=x.*success, retry, fail, order, test, each once/],
+  ['up --mix success=x', {}, /--mix.*success=x.*success, retry, fail, order, test, query, each once/],
   ['up', { MIX: 'none=1' }, /none=1.*MIX/],
   ['up --seed -1', {}, /--seed.*-1/],
   ['up --handler nowhere.mjs', {}, /--handler.*nowhere\.mjs.*or demo, is allowed/],
