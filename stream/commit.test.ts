@@ -87,7 +87,7 @@ test('what a peer has claimed is dropped with its line, and the others keep thei
   const stolen = [0, 2, 5].map(i => entries[i] as string)
   const kept = [1, 3, 4].map(i => entries[i] as string)
   await claim(b, 'peer', ...stolen)
-  expect(await settle(session, done(entries))).toEqual({ done: 3, retried: 0, dead: 0, fenced: 3 })
+  expect(await settle(session, done(entries))).toEqual({ done: 3, retried: 0, dead: 0, fenced: 3, forwarded: 0 })
   expect((await log(b)).map(([, , text]) => text)).toEqual([linesOf(kept)])
   expect((await b.pending()).map(([id, owner]) => [id, owner])).toEqual(stolen.map(id => [id, 'peer']))
   expect(await b.count('fenced')).toBe(3)
@@ -106,7 +106,7 @@ test('lines stay with their entries among fenced, dead and empty ones', async ()
     ...done([e5], () => ''),
     ...done([e6]),
   ]
-  expect(await settle(session, outcomes)).toEqual({ done: 3, retried: 0, dead: 1, fenced: 3 })
+  expect(await settle(session, outcomes)).toEqual({ done: 3, retried: 0, dead: 1, fenced: 3, forwarded: 0 })
   expect((await log(b)).map(([, , text]) => text)).toEqual([`line of ${e0}\n\nline of ${e6}\n`])
   expect((await b.dead()).map(({ entry }) => entry)).toEqual([e2])
 })
@@ -119,7 +119,7 @@ test('a dead letter that a peer has claimed is counted and reported by nobody bu
     session,
     entries.map(entry => dead(entry)),
   )
-  expect(settled).toEqual({ done: 0, retried: 0, dead: 1, fenced: 1 })
+  expect(settled).toEqual({ done: 0, retried: 0, dead: 1, fenced: 1, forwarded: 0 })
   expect(b.of('committed')).toMatchObject([{ done: 0, dead: 1, fenced: 1 }])
   expect(b.of('dead').map(({ entry }) => entry)).toEqual([entries[1]])
 })
@@ -141,7 +141,7 @@ test('the same batch a second time, because its reply was lost, adds nothing', a
   const b = await bench(on)
   const { entries, session } = await pendingFor(b, 3)
   await settle(session, done(entries))
-  expect(await settle(session, done(entries))).toEqual({ done: 0, retried: 0, dead: 0, fenced: 3 })
+  expect(await settle(session, done(entries))).toEqual({ done: 0, retried: 0, dead: 0, fenced: 3, forwarded: 0 })
   expect(await log(b)).toHaveLength(1)
 })
 
@@ -149,7 +149,7 @@ test('a batch of every other entry is found among its pending neighbours', async
   const b = await bench(on)
   const { entries, session } = await pendingFor(b, 2500)
   const odd = entries.filter((_, i) => i % 2 === 1)
-  expect(await settle(session, done(odd))).toEqual({ done: 250, retried: 0, dead: 0, fenced: 0 })
+  expect(await settle(session, done(odd))).toEqual({ done: 250, retried: 0, dead: 0, fenced: 0, forwarded: 0 })
   expect(b.of('committed').map(({ done, fenced }) => [done, fenced])).toEqual([
     [1000, 0],
     [250, 0],
@@ -161,7 +161,7 @@ test('a batch that spans more than a thousand pending entries settles its last o
   const b = await bench(on)
   const { entries, session } = await pendingFor(b, 3000)
   const ends = [entries[0], entries[2999]] as string[]
-  expect(await settle(session, done(ends))).toEqual({ done: 2, retried: 0, dead: 0, fenced: 0 })
+  expect(await settle(session, done(ends))).toEqual({ done: 2, retried: 0, dead: 0, fenced: 0, forwarded: 0 })
 })
 
 test('a commit takes a thousand entries at most, and a megabyte of lines', async () => {

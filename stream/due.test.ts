@@ -220,7 +220,7 @@ test('an entry that was deleted while in hand cannot wait: it is a dead letter',
   const session = await b.open('a')
   await b.receive('a', 1)
   await b.redis.xdel(b.keys.stream, entry)
-  expect(await settle(session, [retry(entry, 0)])).toEqual({ done: 0, retried: 0, dead: 1, fenced: 0 })
+  expect(await settle(session, [retry(entry, 0)])).toEqual({ done: 0, retried: 0, dead: 1, fenced: 0, forwarded: 0 })
   expect(await b.dead()).toMatchObject([{ reason: 'payload missing', entry }])
   expect(b.of('dead')).toMatchObject([{ reason: 'payload missing', entry }])
   expect(b.of('retried')).toEqual([])
@@ -237,7 +237,7 @@ test('what a peer has claimed does not wait twice', async () => {
     session,
     entries.map(entry => retry(entry, 60_000)),
   )
-  expect(settled).toEqual({ done: 0, retried: 1, dead: 0, fenced: 1 })
+  expect(settled).toEqual({ done: 0, retried: 1, dead: 0, fenced: 1, forwarded: 0 })
   expect(await b.redis.zrange(b.keys.retry, '0', '-1')).toEqual(entries.slice(1))
   // The same again, because its reply was lost.
   expect(await settle(session, [retry(entries[1] as string, 0)])).toMatchObject({ retried: 0, fenced: 1 })
@@ -294,6 +294,6 @@ test("history that cannot be kept gets in nobody's way", async () => {
   await b.redis.set(b.keys.history, 'something else')
   await b.redis.set(b.keys.historyOf(1), 'something else')
   const outcomes = [retry(entries[0] as string, 0), ...done(entries.slice(1))]
-  expect(await settle(session, outcomes)).toEqual({ done: 1, retried: 1, dead: 0, fenced: 0 })
+  expect(await settle(session, outcomes)).toEqual({ done: 1, retried: 1, dead: 0, fenced: 0, forwarded: 0 })
   expect(await callDue(b, session)).toEqual([1, -1, []])
 })

@@ -61,7 +61,7 @@ test('what went wrong is counted, without a label that grows', async () => {
     reason: 'handler failed',
     detail: entry,
   }))
-  expect(await settle(session, outcomes)).toEqual({ done: 0, retried: 0, dead: 1, fenced: 1 })
+  expect(await settle(session, outcomes)).toEqual({ done: 0, retried: 0, dead: 1, fenced: 1, forwarded: 0 })
   peer.dispose()
   const after = await seen.metrics()
   expect(sum(after.get('conveyor.fenced'))).toBe((sum(before.get('conveyor.fenced')) ?? 0) + 1)
