@@ -42,12 +42,18 @@ test.each([
   ['3 - -3', 6],
 ])('the query %s has the answer %i', (query, result) => {
   for (const payload of [{ query }, { body: { query } }])
-    expect(demo({ payload } as unknown as Message, { attempt: 1 } as HandlerContext)).toEqual({ query, result })
+    expect(demo({ payload } as unknown as Message, { attempt: 1 } as HandlerContext)).toEqual({
+      query,
+      result,
+    })
 })
 
-test.each(['1 / 0', '1 +', '', 'one + one', '1 + 1; process.exit()', 7, null])('the query %j is rejected', query => {
-  expect(at(1, { body: { query } })).toMatch(/^rejected: query /)
-})
+test.each(['1 / 0', '1 +', '', 'one + one', '1 + 1; process.exit()', 7, null])(
+  'the query %j is rejected',
+  query => {
+    expect(at(1, { body: { query } })).toMatch(/^rejected: query /)
+  },
+)
 
 test('fail never succeeds', () => {
   expect(at(1, { type: 'fail' })).toBe('this package always fails')

@@ -36,9 +36,12 @@ const PROBLEM = /^\s*(-?\d+(?:\.\d+)?)\s*([-+*/])\s*(-?\d+(?:\.\d+)?)\s*$/
 function answer(query: unknown): number {
   const [, a, operator, b] = PROBLEM.exec(String(query)) ?? []
   if (operator === undefined)
-    throw new Reject(`query ${JSON.stringify(query)}: two numbers with one of + - * / between them are allowed`)
+    throw new Reject(
+      `query ${JSON.stringify(query)}: two numbers with one of + - * / between them are allowed`,
+    )
   const [x, y] = [Number(a), Number(b)]
-  if (operator === '/' && y === 0) throw new Reject(`query ${JSON.stringify(query)}: nothing can be divided by 0`)
+  if (operator === '/' && y === 0)
+    throw new Reject(`query ${JSON.stringify(query)}: nothing can be divided by 0`)
   return { '+': x + y, '-': x - y, '*': x * y, '/': x / y }[operator] as number
 }
 

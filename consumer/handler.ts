@@ -17,7 +17,9 @@ export interface LoadedHandler {
 }
 
 /** Sends on what came by HTTP, or else all that a producer has said: one message, also when that is an array. */
-const sendOn: Handler = ({ payload: { package: _number, body, ...rest } }) => [body === undefined ? rest : body]
+const sendOn: Handler = ({ payload: { package: _number, body, ...rest } }) => [
+  body === undefined ? rest : body,
+]
 /** Does nothing but let the package's line be written. */
 const standard: Handler = () => {}
 

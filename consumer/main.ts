@@ -7,7 +7,11 @@ import { healthApi } from './health.ts'
 await runService(async () => {
   const config = consumerConfig()
   const log = createLog('conveyor-consumer', config.LOG_LEVEL, { consumer: config.CONSUMER_ID })
-  const consumer = new Consumer(config, await loadHandler(config.HANDLER, config.FORWARD_TO !== undefined), log)
+  const consumer = new Consumer(
+    config,
+    await loadHandler(config.HANDLER, config.FORWARD_TO !== undefined),
+    log,
+  )
   const server = await serveHttp(healthApi(consumer), config.HEALTH_HOST, config.HEALTH_PORT, 'HEALTH_PORT')
   log.info({ health: `http://${config.HEALTH_HOST}:${server.port}` }, 'consumer started')
   return {

@@ -97,7 +97,10 @@ test('a query is an arithmetic problem; few of them divide by zero', () => {
   const all = payloads(parseMix('query=1'), SEED, 20_000)
   for (const payload of all.slice(0, 500))
     expect(payload).toEqual({ type: 'query', query: expect.stringMatching(/^\d+ [-+*/] \d+$/) })
-  expect(part(all, payload => payload.type === 'query' && payload.query.endsWith('/ 0'))).toBeCloseTo(1 / 52, 2)
+  expect(part(all, payload => payload.type === 'query' && payload.query.endsWith('/ 0'))).toBeCloseTo(
+    1 / 52,
+    2,
+  )
 })
 
 describe('templates', () => {

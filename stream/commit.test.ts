@@ -42,6 +42,7 @@ test('a commit acknowledges its entries and appends their lines, in their order,
     retried: 0,
     dead: 0,
     fenced: 0,
+    forwarded: 0,
   })
   const text = linesOf(entries)
   expect(await log(b)).toEqual([[text.length, text.length, text]])
@@ -87,7 +88,13 @@ test('what a peer has claimed is dropped with its line, and the others keep thei
   const stolen = [0, 2, 5].map(i => entries[i] as string)
   const kept = [1, 3, 4].map(i => entries[i] as string)
   await claim(b, 'peer', ...stolen)
-  expect(await settle(session, done(entries))).toEqual({ done: 3, retried: 0, dead: 0, fenced: 3, forwarded: 0 })
+  expect(await settle(session, done(entries))).toEqual({
+    done: 3,
+    retried: 0,
+    dead: 0,
+    fenced: 3,
+    forwarded: 0,
+  })
   expect((await log(b)).map(([, , text]) => text)).toEqual([linesOf(kept)])
   expect((await b.pending()).map(([id, owner]) => [id, owner])).toEqual(stolen.map(id => [id, 'peer']))
   expect(await b.count('fenced')).toBe(3)
@@ -133,6 +140,7 @@ test('the same entry twice in one batch is one line', async () => {
     retried: 0,
     dead: 0,
     fenced: 2,
+    forwarded: 0,
   })
   expect((await log(b)).map(([, , text]) => text)).toEqual([linesOf([one, two])])
 })
@@ -141,7 +149,13 @@ test('the same batch a second time, because its reply was lost, adds nothing', a
   const b = await bench(on)
   const { entries, session } = await pendingFor(b, 3)
   await settle(session, done(entries))
-  expect(await settle(session, done(entries))).toEqual({ done: 0, retried: 0, dead: 0, fenced: 3, forwarded: 0 })
+  expect(await settle(session, done(entries))).toEqual({
+    done: 0,
+    retried: 0,
+    dead: 0,
+    fenced: 3,
+    forwarded: 0,
+  })
   expect(await log(b)).toHaveLength(1)
 })
 
@@ -149,7 +163,13 @@ test('a batch of every other entry is found among its pending neighbours', async
   const b = await bench(on)
   const { entries, session } = await pendingFor(b, 2500)
   const odd = entries.filter((_, i) => i % 2 === 1)
-  expect(await settle(session, done(odd))).toEqual({ done: 250, retried: 0, dead: 0, fenced: 0, forwarded: 0 })
+  expect(await settle(session, done(odd))).toEqual({
+    done: 250,
+    retried: 0,
+    dead: 0,
+    fenced: 0,
+    forwarded: 0,
+  })
   expect(b.of('committed').map(({ done, fenced }) => [done, fenced])).toEqual([
     [1000, 0],
     [250, 0],
@@ -241,6 +261,7 @@ test('an entry that was deleted while in hand can be settled', async () => {
     retried: 0,
     dead: 1,
     fenced: 0,
+    forwarded: 0,
   })
   expect(await b.dead()).toMatchObject([{ entry: entries[1], reason: 'poison' }])
 })

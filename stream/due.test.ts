@@ -220,7 +220,13 @@ test('an entry that was deleted while in hand cannot wait: it is a dead letter',
   const session = await b.open('a')
   await b.receive('a', 1)
   await b.redis.xdel(b.keys.stream, entry)
-  expect(await settle(session, [retry(entry, 0)])).toEqual({ done: 0, retried: 0, dead: 1, fenced: 0, forwarded: 0 })
+  expect(await settle(session, [retry(entry, 0)])).toEqual({
+    done: 0,
+    retried: 0,
+    dead: 1,
+    fenced: 0,
+    forwarded: 0,
+  })
   expect(await b.dead()).toMatchObject([{ reason: 'payload missing', entry }])
   expect(b.of('dead')).toMatchObject([{ reason: 'payload missing', entry }])
   expect(b.of('retried')).toEqual([])

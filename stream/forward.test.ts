@@ -3,8 +3,8 @@ import { expect, onTestFinished, test } from 'vitest'
 import { type Bench, bench, newName, QUICK, settle, until, useRedis } from '../tests/redis.ts'
 import { consume } from './consume.ts'
 import { RetryLater } from './failure.ts'
-import { type Forward, isBehind, messagesOf } from './forward.ts'
 import { forget } from './forget.ts'
+import { type Forward, isBehind, messagesOf } from './forward.ts'
 import type { Handler } from './handle.ts'
 import { keysOf } from './keys.ts'
 import { openStream } from './open.ts'
@@ -48,7 +48,10 @@ test.each([
   [{ a: 1 }, ['{"a":1}']],
   ['text', ['"text"']],
   [0, ['0']],
-  [[1, [2], null], ['1', '[2]', 'null']],
+  [
+    [1, [2], null],
+    ['1', '[2]', 'null'],
+  ],
 ])('what is returned becomes messages: %j', (result, texts) => {
   expect(messagesOf(result)).toEqual(texts)
 })
@@ -105,7 +108,12 @@ test('a session that was ended forwards nothing', async () => {
   const session = await open(b, forward)
   await b.receive('a', 2)
   await b.redis.hset(b.keys.sessions, 'a', '-')
-  await expect(settle(session, forwarding(entries, () => ['1']))).rejects.toMatchObject({ code: 'FENCED' })
+  await expect(
+    settle(
+      session,
+      forwarding(entries, () => ['1']),
+    ),
+  ).rejects.toMatchObject({ code: 'FENCED' })
   expect(await sent(b, forward)).toEqual([])
 })
 
@@ -116,14 +124,29 @@ test('when the next stream began a new life nothing is settled, and the consumer
   const session = await open(b, forward)
   await b.receive('a', 2)
   await forget(b.redis, forward.keys)
-  await expect(settle(session, forwarding(entries, () => ['1']))).rejects.toMatchObject({ code: 'EPOCH' })
+  await expect(
+    settle(
+      session,
+      forwarding(entries, () => ['1']),
+    ),
+  ).rejects.toMatchObject({ code: 'EPOCH' })
   await openStream(b.redis, forward.keys, forward.groups)
-  await expect(settle(session, forwarding(entries, () => ['1']))).rejects.toMatchObject({ code: 'EPOCH' })
+  await expect(
+    settle(
+      session,
+      forwarding(entries, () => ['1']),
+    ),
+  ).rejects.toMatchObject({ code: 'EPOCH' })
   expect((await b.pending()).length).toBe(2)
   session.dispose()
   const again = await open(b, forward, 'b')
   await b.redis.xclaim(b.keys.stream, b.keys.group, 'b', 0, ...entries)
-  expect(await settle(again, forwarding(entries, () => ['1']))).toMatchObject({ forwarded: 2 })
+  expect(
+    await settle(
+      again,
+      forwarding(entries, () => ['1']),
+    ),
+  ).toMatchObject({ forwarded: 2 })
 })
 
 /** A consumer at work, which is stopped when the test ends. */
@@ -156,7 +179,7 @@ test('a handler returns the next messages: each attempt but the last leaves noth
     },
     forward,
   )
-  const expected = Array.from({ length: 30 }, (_, n) => n + 1).flatMap(n =>
+  const expected = Array.from({ length: 30 }, (_, n) => n + 1).flatMap((n): unknown[] =>
     n === 7 ? [] : n % 2 ? [{ number: n }] : [n, n],
   )
   await until(async () => (await sent(b, forward)).length >= expected.length, 'all are forwarded')

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { Held } from './held.ts'
 
-const held = (entries = 10, bytes = 1000, blocked: () => 'disk' | undefined = () => undefined) => new Held(entries, bytes, blocked)
+const held = (entries = 10, bytes = 1000, blocked: () => 'disk' | undefined = () => undefined) =>
+  new Held(entries, bytes, blocked)
 
 /** Whether a promise is settled by now. */
 const settled = (promise: Promise<unknown>) =>

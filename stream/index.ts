@@ -2,7 +2,16 @@ export { type Appended, type AppendOptions, append, Lane, OutcomeUnknown, type T
 export { type Backlog, backlogOf } from './backlog.ts'
 export { backoff } from './backoff.ts'
 export type { Settled } from './commit.ts'
-export { answer, ConnectionLost, connect, connected, DEADLINE, isPassing, plainError, RedisError } from './connection.ts'
+export {
+  answer,
+  ConnectionLost,
+  connect,
+  connected,
+  DEADLINE,
+  isPassing,
+  plainError,
+  RedisError,
+} from './connection.ts'
 export { type ConsumeOptions, consume } from './consume.ts'
 export {
   type DeadLetter,

@@ -37,7 +37,7 @@ export function measureConsumer(events: Events, consumer: string): Subscription 
   const settle = { [ATTRIBUTE.operation]: 'settle' }
   // What counts faults is there from the start: a first fault is an increase only from a zero.
   processed.add(0, mine)
-  for (const zero of [redeliveries, claims, fenced, restarts, returned]) zero.add(0)
+  for (const zero of [redeliveries, claims, fenced, restarts, returned, forwarded]) zero.add(0)
   for (const reason of RETRIED) retries.add(0, of(reason))
   return events.subscribe(event => {
     switch (event.type) {
@@ -87,7 +87,7 @@ export interface Load {
 }
 
 /** Too much output waits for the disk, or too many packages for those who read the next stream. */
-export type Blocked = 'disk' | 'backlog'
+export type Blocked = 'disk' | 'next'
 
 /** Shows what a consumer has in hand. Returns what ends that. */
 export function observeLoad(load: () => Load): () => void {
@@ -101,7 +101,7 @@ export function observeLoad(load: () => Load): () => void {
     const { size, full, blocked } = load()
     result.observe(held, size)
     result.observe(backpressure, Number(full), { [ATTRIBUTE.reason]: 'held' })
-    for (const reason of ['disk', 'backlog'] as const)
+    for (const reason of ['disk', 'next'] as const)
       result.observe(backpressure, Number(blocked === reason), { [ATTRIBUTE.reason]: reason })
   })
 }

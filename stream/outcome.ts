@@ -18,8 +18,7 @@ export type Outcome = {
   readonly received?: number
   /** What happened to the message so far, this attempt included. Only what it needs is there: done at once is nothing. */
   readonly past?: Past
-} & (
-  /** `forwards`: messages for the next stream, JSON. */
+} /** `forwards`: messages for the next stream, JSON. */ & (
   | { readonly kind: 'done'; readonly line: string; readonly forwards?: readonly string[] }
   | { readonly kind: 'skip' }
   | ({ readonly kind: 'retry'; readonly delay: number } & Failed)

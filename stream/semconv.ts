@@ -48,7 +48,7 @@ export const ATTRIBUTE = {
   bytes: 'conveyor.bytes',
   /** Metrics only: a consumer's id. */
   consumer: 'consumer',
-  /** Metrics only: `backlog`, `held` or `disk`. */
+  /** Metrics only: `backlog`, `held`, `disk` or `next`. */
   reason: 'reason',
 } as const
 

@@ -89,7 +89,7 @@ export class Session {
     this.committed = this.flushed = this.forgotten = length
     this.held = new Held(maxHeld, maxHeldBytes, () => {
       if (this.unflushed > maxUnflushed) return 'disk'
-      return this.nextFull ? 'backlog' : undefined
+      return this.nextFull ? 'next' : undefined
     })
     this.replies = new Replies(reader)
     this.spans = new EntrySpans(options.keys, options.consumer, options.url)

@@ -152,7 +152,9 @@ test('a handler that cannot be loaded: all consumers say why, and the run ends',
 })
 
 test('two stages: queries are answered by the first, the second writes, and nothing is in neither', async () => {
-  const output = await run('up --flow stages --packages 600 --rate 300 --consumers 2 --output-dir out --seed 3')
+  const output = await run(
+    'up --flow stages --packages 600 --rate 300 --consumers 2 --output-dir out --seed 3',
+  )
   const [, given, processed, dead] = (
     /queue_a: given out ([\d,]+) {3}processed ([\d,]+) {3}in the dead letters ([\d,]+)/.exec(output) ?? []
   ).map(Number)

@@ -16,7 +16,12 @@ const HANDLER = `export default ({ package: n }, { attempt }) => {
 const NEXT = keysOf('queue_b', 'writers')
 
 test('two stages, and every message once, whatever is killed between them', async () => {
-  const pipeline = await startPipeline({ ...QUICK_DEATH, TRIM_ABOVE: '10000000', RETRY_DELAY_MS: '20', MAX_ATTEMPTS: '3' })
+  const pipeline = await startPipeline({
+    ...QUICK_DEATH,
+    TRIM_ABOVE: '10000000',
+    RETRY_DELAY_MS: '20',
+    MAX_ATTEMPTS: '3',
+  })
   const handler = join(pipeline.dir, 'handler.mjs')
   await writeFile(handler, HANDLER)
   const wire = await startWire(pipeline)

@@ -130,8 +130,7 @@ export class Pipeline {
 
   /** Ids whose session is open and whose heart beats. What was killed with an earlier run does not. */
   private async liveConsumers(watch: StreamWatch): Promise<Set<string>> {
-    const open = async () =>
-      (await watch.look())?.consumers.filter(one => one.session === 'live') ?? []
+    const open = async () => (await watch.look())?.consumers.filter(one => one.session === 'live') ?? []
     const before = await open()
     if (before.length === 0) return new Set()
     await sleep(DEFAULTS.beatInterval * DEFAULTS.deathBeats)
@@ -170,7 +169,13 @@ export class Pipeline {
       await this.look(retries ? `draining: ${retries}` : 'draining')
       if (!this.supervisor.busy('consumer')) return this.ended('no consumer is left to drain the stream')
       const now = this.states
-        .map(({ lag, pending, unflushed, waiting: left, retried }) => [lag, pending, unflushed, left, retried])
+        .map(({ lag, pending, unflushed, waiting: left, retried }) => [
+          lag,
+          pending,
+          unflushed,
+          left,
+          retried,
+        ])
         .join(' ')
       // A retry that is due later is no standstill, however long it takes.
       if (now !== progress || this.states.some(({ nextDue = 0 }) => nextDue > 0)) since = performance.now()

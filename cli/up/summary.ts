@@ -86,13 +86,17 @@ export function plainSummary({
   packages,
   phase,
 }: Snapshot): string {
-  const part = packages && percent(settled((first?.state ?? state)) / packages).trim()
+  const part = packages && percent(settled(first?.state ?? state) / packages).trim()
   const shares = state.consumers.filter(({ done }) => done > 0).map(({ id, done }) => `${id}=${done}`)
   return [
     clock(elapsed),
     ...(phase ? [phase] : []),
     ...(first
-      ? [`${first.stream}=${first.state.sequence}`, `processed=${first.state.done}`, `dead=${letters(first.state)}`]
+      ? [
+          `${first.stream}=${first.state.sequence}`,
+          `processed=${first.state.done}`,
+          `dead=${letters(first.state)}`,
+        ]
       : []),
     `produced=${state.sequence} (${Math.round(producedRate)}/s)`,
     `committed=${state.done}${packages ? `/${packages} (${part})` : ''} (${Math.round(committedRate)}/s)`,

@@ -91,8 +91,8 @@ async function verdict(
   }
   const color = process.stdout.hasColors?.() ?? false
   process.stdout.write(`\n${formatReport(report, { verbose: false, color })}`)
-  if (state) process.stdout.write(`${balance(state, report).join('\n')}\n`)
   const whole = first === undefined || tellStage(first, upstream?.keys.stream ?? '')
+  if (state) process.stdout.write(`${balance(state, report).join('\n')}\n`)
   if (stuck === undefined) return whole ? exitCode(report) : EXIT.failed
   process.stdout.write(`Not drained: ${stuck}\n`)
   return EXIT.failed
