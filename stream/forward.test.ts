@@ -9,7 +9,7 @@ import type { Handler } from './handle.ts'
 import { keysOf } from './keys.ts'
 import { openStream } from './open.ts'
 import type { Outcome } from './outcome.ts'
-import type { Session } from './session.ts'
+import { openSession, type Session } from './session.ts'
 
 const on = useRedis()
 
@@ -26,7 +26,6 @@ async function sent(b: Bench, { keys }: Forward) {
 }
 
 async function open(b: Bench, forward: Forward, consumer = 'a'): Promise<Session> {
-  const { openSession } = await import('./session.ts')
   const session = await openSession({ ...b.options(consumer), forward })
   onTestFinished(() => session.dispose())
   return session
