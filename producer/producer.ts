@@ -212,7 +212,7 @@ export class Producer {
   private note(event: StreamEvent): void {
     if (event.type === 'appended') {
       this.produced += event.count
-      this.sequence = Math.max(this.sequence, event.first + event.count - 1) // two lanes, whose answers may cross
+      this.sequence = event.first + event.count - 1
       this.appending = true
       this.sayFinished()
     } else if (event.type === 'trimmed') {
