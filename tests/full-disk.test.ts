@@ -40,9 +40,10 @@ describe.runIf(process.getuid?.() === 0)('a real file system', () => {
     )
     expect(later.lag + later.pending).toBeGreaterThan(0)
     for (const { id, output, unflushed } of later.consumers) {
-      // What was in hand when the limit was passed is still settled, and one read may be under way.
-      expect(unflushed).toBeLessThanOrEqual(MAX_UNFLUSHED + 2 * BATCH * LINE)
       const file = await readFile(join(await pipeline.runFolder(), `consumer_${id}.txt`))
+      // What was in hand when the limit was passed is still settled, and one read may be under way. Redis may hold more:
+      // it is told ten times a second, and not while the disk refuses, what is in the file.
+      expect(output - file.length).toBeLessThanOrEqual(MAX_UNFLUSHED + 2 * BATCH * LINE)
       expect(file.length, 'Redis has forgotten only what is in the file').toBeGreaterThanOrEqual(
         output - unflushed,
       )
