@@ -6,7 +6,7 @@ import { type Bench, type Contender, inTurn, type Part } from './bench.ts'
 import { end, script, service, start, whileAlive } from './processes.ts'
 import { spread } from './statistics.ts'
 import { ratios } from './table.ts'
-import { producerEnv } from './throughput.ts'
+import { producerEnv, until } from './throughput.ts'
 
 /** Requests under way at a time. */
 const CONNECTIONS = 64
@@ -82,8 +82,12 @@ const PORT = 18_321
 const ours: Open = async ({ url }, stream) => {
   const child = service('producer', { env: { ...producerEnv(url, stream), RATE: '0', PORT: String(PORT) } })
   const at = `http://127.0.0.1:${PORT}`
-  while (!(await fetch(`${at}/readyz`).catch(() => undefined))?.ok)
-    await new Promise(resolve => setTimeout(resolve, 50))
+  const ready = () =>
+    fetch(`${at}/readyz`).then(
+      ({ ok }) => ok,
+      () => false,
+    )
+  await whileAlive([child], until(ready)) // it ends when somebody else has the port
   return { child, url: at }
 }
 

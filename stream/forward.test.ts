@@ -200,7 +200,7 @@ test('while those who read the next stream are too far behind, nothing is handle
   let handled = 0
   work(b, () => ++handled, forward)
   await until(() => b.of('sessionOpened').length > 0, 'a session')
-  await new Promise(resolve => setTimeout(resolve, 300))
+  await until(async () => Number(await b.redis.hget(b.keys.beats, 'a')) > 10, 'ten beats')
   expect(handled).toBe(0)
   full.next(false)
   await until(async () => (await sent(b, forward)).length === 10, 'all are forwarded')
