@@ -1,8 +1,8 @@
 import { trace } from '@opentelemetry/api'
-import { concatMap, defer, type OperatorFunction, tap } from 'rxjs'
+import type { OperatorFunction } from 'rxjs'
 import { RedisError } from './connection.ts'
-import { emit } from './emit.ts'
 import { tellMissing } from './events.ts'
+import { gather } from './gather.ts'
 import { noteOf, runsOf } from './history.ts'
 import { encodeReturned, packages } from './message.ts'
 import type { Outcome } from './outcome.ts'
@@ -44,24 +44,10 @@ const script = new Script<
  * Emits what was settled; errors with `RedisError` (FENCED: the session was ended) or `ConnectionLost`.
  */
 export function commit(session: Session): OperatorFunction<Outcome[], Settled> {
-  return source =>
-    defer(() => {
-      let waiting: Outcome[] = []
-      async function* settleAll(): AsyncGenerator<Settled> {
-        while (waiting.length > 0) {
-          const all = waiting.sort(byEntry)
-          const batch = all.slice(0, fitting(all, session))
-          waiting = all.slice(batch.length)
-          yield await settle(session, batch)
-        }
-      }
-      return source.pipe(
-        tap(outcomes => {
-          waiting = waiting.length > 0 ? waiting.concat(outcomes) : outcomes
-        }),
-        concatMap(() => emit(settleAll)),
-      )
-    })
+  return gather(
+    waiting => fitting(waiting.sort(byEntry), session),
+    batch => settle(session, batch),
+  )
 }
 
 async function settle(session: Session, batch: Outcome[]): Promise<Settled> {

@@ -25,6 +25,7 @@ import { type Handler, type HandlerLog, handle } from './handle.ts'
 import type { Message } from './message.ts'
 import { read } from './read.ts'
 import { openSession, type Session, type SessionOptions } from './session.ts'
+import { store } from './store.ts'
 import { isSystemError, writeOutput } from './write.ts'
 
 export interface ConsumeOptions extends SessionOptions {
@@ -87,7 +88,7 @@ function opening(options: SessionOptions, previous: string | undefined): Observa
 }
 
 /** One session, from its first beat until it is closed or lost. */
-function run(session: Session, { handler, log, forward }: ConsumeOptions): Observable<Settled> {
+function run(session: Session, { handler, log, forward, sink }: ConsumeOptions): Observable<Settled> {
   const { consumer, settings } = session.options
   const { concurrency, handlerTimeout: timeout, maxAttempts, retryDelay, retryMaxDelay } = settings
   const finished = new Subject<void>()
@@ -95,6 +96,7 @@ function run(session: Session, { handler, log, forward }: ConsumeOptions): Obser
     handle(handler, {
       consumer,
       forwards: forward !== undefined,
+      stores: sink !== undefined,
       concurrency,
       timeout,
       maxAttempts,
@@ -105,6 +107,7 @@ function run(session: Session, { handler, log, forward }: ConsumeOptions): Obser
       spans: session.spans,
       duration: session.durations.process,
     }),
+    store(session),
     commit(session),
   )
   const finish = defer(async () => {

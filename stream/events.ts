@@ -43,9 +43,11 @@ export type StreamEvent =
   | { type: 'returned'; count: number }
   /** Entries of a silent, closed or vanished peer were taken over. `lost`: those whose payload was gone. */
   | { type: 'claimed'; from: string; count: number; lost: number; ended: boolean }
+  /** A sink has stored packages. `refused`: those that it cannot take. */
+  | { type: 'stored'; count: number; refused: number; ms: number }
   /** Output reached the disk. `consumer`: whose. `to`: offset up to which all is there. */
   | { type: 'flushed'; consumer: string; bytes: number; to: number; ms: number }
-  /** The output cannot be written now; it waits in Redis and is tried again. */
+  /** The output cannot be written, or the sink not reached now; what waits is in Redis, and is tried again. */
   | { type: 'outputBlocked'; consumer: string; error: Error }
   | { type: 'outputResumed'; consumer: string }
   /** A peer's output file is not what Redis says that it is. */

@@ -5,6 +5,7 @@ import type { Message, Past, Poison } from './message.ts'
 import type { Delivery } from './read.ts'
 import type { Reason } from './reasons.ts'
 import { DEFAULTS } from './settings.ts'
+import type { Finished } from './sink.ts'
 
 /** What became of an entry. `line`: what is written, without a newline. `delay`: ms until the next attempt. */
 export type Outcome = {
@@ -18,8 +19,13 @@ export type Outcome = {
   readonly received?: number
   /** What happened to the message so far, this attempt included. Only what it needs is there: done at once is nothing. */
   readonly past?: Past
-} /** `forwards`: messages for the next stream, JSON. */ & (
-  | { readonly kind: 'done'; readonly line: string; readonly forwards?: readonly string[] }
+} /** `forwards`: messages for the next stream, JSON. `finished`: what a sink gets, if there is one. */ & (
+  | {
+      readonly kind: 'done'
+      readonly line: string
+      readonly forwards?: readonly string[]
+      readonly finished?: Finished
+    }
   | { readonly kind: 'skip' }
   | ({ readonly kind: 'retry'; readonly delay: number } & Failed)
   | ({ readonly kind: 'dead' } & Failed)
@@ -42,6 +48,8 @@ export interface OutcomeOptions {
   readonly consumer: string
   /** Whether what a handler returns is for the next stream, and not its line. */
   readonly forwards?: boolean
+  /** Whether there is a sink that gets what is done. */
+  readonly stores?: boolean
   /** Attempts at a package before it goes to the dead letters. */
   readonly maxAttempts?: number
   /** Ms until the second attempt at most, doubled with each further one up to `retryMaxDelay`. */
@@ -71,7 +79,14 @@ export function done(
     return dead(delivery, message, 'invalid line', 'the line contains a newline', options)
   }
   const eventful = attempt > 1 || deliveries > 1 || replays > 0
-  const outcome = { entry, package: number, kind: 'done', line, received } as const
+  const outcome = {
+    entry,
+    package: number,
+    kind: 'done',
+    line,
+    received,
+    ...(options.stores && { finished: { message, result } }),
+  } as const
   if (!eventful && forwards.length === 0) return outcome // most are like that
   return { ...outcome, ...(eventful && { past: message }), ...(forwards.length > 0 && { forwards }) }
 }
@@ -100,7 +115,7 @@ export function failed(
 }
 
 function dead(
-  { received }: Delivery,
+  { received }: Pick<Delivery, 'received'>,
   { entry, package: number, id, attempt, replays, failures }: Message,
   reason: Reason,
   detail: string,
@@ -110,6 +125,21 @@ function dead(
   const failure = { attempt, at: Date.now(), consumer, reason, detail }
   const past = { id, attempt, replays, failures: addFailure(failures, failure) }
   return { entry, package: number, kind: 'dead', reason, detail, stack, received, past }
+}
+
+/** What was done, but no sink can take. */
+export function refused(
+  { message }: Finished,
+  detail: string,
+  outcome: Outcome,
+  options: OutcomeOptions,
+): Outcome {
+  const { received = Date.now(), trace, begun } = outcome
+  return {
+    ...dead({ received }, message, 'refused by the sink', detail, options),
+    ...(trace && { trace }),
+    ...(begun && { begun }),
+  }
 }
 
 export function poisoned(

@@ -8,6 +8,7 @@ export const REASONS = [
   'rejected',
   'invalid line',
   'invalid message',
+  'refused by the sink',
   'too many deliveries',
   'payload missing',
   'no data',

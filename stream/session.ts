@@ -16,6 +16,7 @@ import { Replies } from './replies.ts'
 import { prepareRunFolder, type RunFolder, runFolder } from './run-folder.ts'
 import { Script } from './scripts.ts'
 import type { Settings } from './settings.ts'
+import type { Sink } from './sink.ts'
 
 export interface SessionOptions {
   readonly url: string
@@ -27,6 +28,8 @@ export interface SessionOptions {
   readonly outputDirectory?: string
   /** Where what the handler returns is sent on to; default nowhere. */
   readonly forward?: Forward
+  /** Where packages go that are done, besides the output file; default nowhere. It is not closed. */
+  readonly sink?: Sink
   readonly settings: Settings
   readonly events: Events
   /** Aborted to stop reading and finish what is in hand. */

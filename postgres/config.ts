@@ -1,0 +1,12 @@
+import { name } from '@conveyor/service'
+import { z } from 'zod'
+
+/** Variables of services that use PostgreSQL. */
+export const databaseSettings = {
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\/\S+$/, 'a URL such as postgres://user@127.0.0.1:5432/database is allowed')
+    .optional(),
+  /** Schema in which the tables are; it is created. */
+  DATABASE_SCHEMA: name('conveyor') as z.ZodDefault<z.ZodString>,
+}

@@ -1,0 +1,5 @@
+export { databaseSettings } from './config.ts'
+export { migrate } from './migrate.ts'
+export { codeOf, isRowFault, isSettingsFault, openPool, type PoolOptions } from './pool.ts'
+export { whenReady } from './ready.ts'
+export { PostgresSink } from './sink.ts'

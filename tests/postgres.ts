@@ -1,0 +1,144 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync } from 'node:fs'
+import { chmod, chown, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { afterAll, beforeAll } from 'vitest'
+import { freePort, until } from './redis.ts'
+
+/** Where Debian keeps the servers that are installed, the newest last. */
+const DEBIAN = '/usr/lib/postgresql'
+
+/** Folder of PostgreSQL's programs. */
+function programs(): string {
+  const versions = existsSync(DEBIAN) ? readdirSync(DEBIAN).sort((a, b) => Number(a) - Number(b)) : []
+  const folder = join(DEBIAN, versions.at(-1) ?? '-', 'bin')
+  if (existsSync(join(folder, 'postgres'))) return folder
+  throw new Error('these tests need PostgreSQL: apt-get install postgresql')
+}
+
+/** PostgreSQL refuses to run as root: then another user runs it. */
+const unprivileged =
+  process.getuid?.() === 0
+    ? { uid: Number(execFileSync('id', ['-u', 'nobody'])), gid: Number(execFileSync('id', ['-g', 'nobody'])) }
+    : {}
+
+/** A real server of the tests' own. */
+export class PostgresServer {
+  private child: ChildProcess | undefined
+
+  private constructor(
+    readonly port: number,
+    readonly dir: string,
+  ) {}
+
+  static async start(): Promise<PostgresServer> {
+    const dir = await mkdtemp(join(tmpdir(), 'conveyor-test-postgres-'))
+    await chmod(dir, 0o700)
+    if (unprivileged.uid !== undefined) await chown(dir, unprivileged.uid, unprivileged.gid as number)
+    const initdb = ['-D', join(dir, 'data'), '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-sync']
+    execFileSync(join(programs(), 'initdb'), initdb, { ...unprivileged, cwd: dir, stdio: 'pipe' })
+    const server = new PostgresServer(await freePort(), dir)
+    await server.run()
+    return server
+  }
+
+  get url(): string {
+    return `postgres://postgres@127.0.0.1:${this.port}/postgres`
+  }
+
+  /** Runs the server, again after it was killed, on what it left. */
+  async run(): Promise<void> {
+    const set = ['listen_addresses=127.0.0.1', `unix_socket_directories=${this.dir}`, 'logging_collector=off']
+    const args = ['-D', join(this.dir, 'data'), '-p', String(this.port), ...set.flatMap(one => ['-c', one])]
+    const child = spawn(join(programs(), 'postgres'), args, { ...unprivileged, cwd: this.dir, stdio: 'pipe' })
+    let said = ''
+    child.stderr.on('data', text => {
+      said += text
+    })
+    this.child = child
+    children.add(child)
+    child.once('exit', () => children.delete(child))
+    await until(
+      async () => child.exitCode !== null || (await this.query('SELECT 1').catch(() => undefined)),
+      `a server on port ${this.port}`,
+      60_000,
+    )
+    if (child.exitCode !== null) throw new Error(`postgres ended: ${said}`)
+  }
+
+  /** Runs one statement on a connection of its own; returns its rows. */
+  async query<T extends pg.QueryResultRow = pg.QueryResultRow>(
+    text: string,
+    values: unknown[] = [],
+  ): Promise<T[]> {
+    const client = new pg.Client({ connectionString: this.url })
+    client.on('error', () => {})
+    await client.connect()
+    try {
+      return (await client.query<T>(text, values)).rows
+    } finally {
+      await client.end().catch(() => {})
+    }
+  }
+
+  /** SIGKILL for the server and all that it has started, as when the power fails: their locks and memory are gone. */
+  async kill(): Promise<void> {
+    const { child } = this
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    const gone = once(child, 'exit')
+    const started = childrenOf(child.pid as number)
+    child.kill('SIGKILL')
+    for (const pid of started) kill(pid)
+    await gone
+    // A new server refuses to start as long as one of them is attached to the old one's memory.
+    await until(
+      () => started.every(pid => !existsSync(`/proc/${pid}`)),
+      'the processes of the server are gone',
+    )
+  }
+
+  async stop(): Promise<void> {
+    await this.kill()
+    await rm(this.dir, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+const children = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of children)
+    for (const pid of [child.pid as number, ...childrenOf(child.pid as number)]) kill(pid)
+})
+
+function childrenOf(pid: number): number[] {
+  try {
+    const text = execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' })
+    return text.trim().split(/\s+/).filter(Boolean).map(Number)
+  } catch {
+    return [] // it has none
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+/** One server for all tests of a file. */
+export function usePostgres(): { readonly server: PostgresServer } {
+  let server: PostgresServer
+  beforeAll(async () => {
+    server = await PostgresServer.start()
+  })
+  afterAll(() => server?.stop())
+  return {
+    get server() {
+      return server
+    },
+  }
+}
