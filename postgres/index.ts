@@ -1,5 +1,5 @@
-export { databaseSettings } from './config.ts'
 export { migrate } from './migrate.ts'
+export { type OpenSinkOptions, openPostgresSink } from './open-sink.ts'
 export { codeOf, isRowFault, isSettingsFault, openPool, type PoolOptions } from './pool.ts'
 export { whenReady } from './ready.ts'
 export { PostgresSink } from './sink.ts'

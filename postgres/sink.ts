@@ -57,7 +57,7 @@ export class PostgresSink implements Sink {
     const { stream, epoch, consumer } = origin
     try {
       const values = [stream, epoch, consumer, `[${rows.map(({ json }) => json).join()}]`]
-      await this.pool.query({ name: 'store', text: this.insert, values })
+      await this.pool.query(this.insert, values)
     } catch (error) {
       this.failed(error as Error)
       if (!isRowFault(error)) throw error
