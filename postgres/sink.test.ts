@@ -158,3 +158,18 @@ test('a server that stands still is given up after the deadline', async () => {
   await waiting.store([finished(2)], origin, signal)
   expect(await rows()).toHaveLength(2)
 })
+
+test('whatever a payload has in it stays a text', async () => {
+  const texts = [
+    "a'; DROP TABLE messages; --",
+    'a\\',
+    '$$',
+    '$q$',
+    "E'\\x41'",
+    'ä\u2028\ud83d\ude00',
+    '"',
+    '\n',
+  ]
+  expect(await sink.store([finished(1, { texts }, texts)], origin, signal)).toEqual(new Map())
+  expect(await rows()).toMatchObject([{ payload: { texts }, result: texts }])
+})
