@@ -1,4 +1,4 @@
-export { exportRows } from './export.ts'
+export { exportRows, type Rows } from './export.ts'
 export { migrate } from './migrate.ts'
 export { type OpenSinkOptions, openPostgresSink } from './open-sink.ts'
 export { codeOf, isRowFault, isSettingsFault, openPool, type PoolOptions } from './pool.ts'

@@ -8,7 +8,7 @@ import { openPool } from './pool.ts'
 import { PostgresSink } from './sink.ts'
 
 const on = usePostgres()
-const origin: Origin = { stream: 'numbers', epoch: 'e1', consumer: 'c1' }
+const origin: Origin = { stream: 'numbers', group: 'workers', epoch: 'e1', consumer: 'c1' }
 const { signal } = new AbortController()
 
 let pool: Pool
@@ -43,6 +43,7 @@ test('a package is a row, with what its handler returned', async () => {
   expect(await rows()).toMatchObject([
     {
       stream: 'numbers',
+      consumer_group: 'workers',
       epoch: 'e1',
       id: '1783728000000-1',
       package: '1',
@@ -70,11 +71,12 @@ test('the same message twice in one batch is one row', async () => {
   expect(await rows()).toHaveLength(1)
 })
 
-test('runs and streams of one number are different messages', async () => {
+test('runs, groups and streams of one number are different messages', async () => {
   await sink.store([finished(1)], origin, signal)
   await sink.store([finished(1)], { ...origin, epoch: 'e2' }, signal)
   await sink.store([finished(1)], { ...origin, stream: 'other' }, signal)
-  expect(await rows()).toHaveLength(3)
+  await sink.store([finished(1)], { ...origin, group: 'others' }, signal)
+  expect(await rows()).toHaveLength(4)
 })
 
 test('rows that cannot be stored are refused, and the others of their batch are stored', async () => {

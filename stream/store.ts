@@ -38,7 +38,7 @@ async function storeAll(session: Session, sink: Sink, batch: Outcome[]): Promise
 
 async function untilStored(session: Session, sink: Sink, finished: readonly Finished[]): Promise<Refused> {
   const { keys, consumer, events } = session.options
-  const origin = { stream: keys.stream, epoch: session.epoch, consumer }
+  const origin = { stream: keys.stream, group: keys.group, epoch: session.epoch, consumer }
   const { signal } = session.lost
   for (let attempt = 1; ; attempt++) {
     const asked = performance.now()
