@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import type { Finished, Message, Origin } from '@conveyor/stream'
 import type { Pool } from 'pg'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
@@ -174,4 +175,15 @@ test('whatever a payload has in it stays a text', async () => {
   ]
   expect(await sink.store([finished(1, { texts }, texts)], origin, signal)).toEqual(new Map())
   expect(await rows()).toMatchObject([{ payload: { texts }, result: texts }])
+})
+
+test("the trigger of the documentation fills a table of one's own, each order once", async () => {
+  const docs = await readFile(new URL('../docs/sources-and-sinks.md', import.meta.url), 'utf8')
+  const example = /```sql\n([\s\S]*?)```/.exec(docs)?.[1] as string
+  await pool.query(`SET search_path TO ${schema}; ${example.replace('conveyor.', '')}`)
+  const order = (n: number) => finished(n, { body: { product: `p${n}`, price: n + 0.5 } })
+  await sink.store([order(1), order(2)], origin, signal)
+  await sink.store([order(2), order(3)], origin, signal)
+  const { rows: orders } = await pool.query(`SELECT product, price FROM ${schema}.orders ORDER BY product`)
+  expect(orders).toEqual([1, 2, 3].map(n => ({ product: `p${n}`, price: `${n}.5` })))
 })
