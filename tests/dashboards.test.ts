@@ -19,10 +19,21 @@ interface Panel {
   fieldConfig?: { defaults: { unit?: string } }
   targets?: Target[]
 }
+interface Variable {
+  name: string
+  type: string
+  datasource: { type: string; uid: string }
+  query: { query: string }
+  multi: boolean
+  includeAll: boolean
+  allValue: string
+  current: { value: string[] }
+}
 interface Dashboard {
   uid: string
   title: string
   panels: Panel[]
+  templating: { list?: Variable[] }
 }
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
@@ -82,6 +93,69 @@ test('dashboards and panels can be told apart, and every panel says what it show
   }
 })
 
+test('streams can be chosen, any number of them, and without a choice it is all', () => {
+  const variables = boards.flatMap(({ uid, templating }) => (templating.list ?? []).map(one => [uid, one]))
+  expect(variables).toEqual([
+    [
+      'conveyor',
+      expect.objectContaining({
+        name: 'stream',
+        type: 'query',
+        datasource: { type: 'prometheus', uid: 'prometheus' },
+        query: expect.objectContaining({ query: 'label_values(messaging_destination_name)' }),
+        multi: true,
+        includeAll: true,
+        allValue: '.*',
+        current: expect.objectContaining({ value: ['$__all'] }),
+      }),
+    ],
+  ])
+})
+
+test('every metric of the pipeline is that of the streams that are chosen', () => {
+  for (const { expr, panel } of targets.filter(({ panel }) => panel.board === 'conveyor')) {
+    const selectors = [...expr.matchAll(/\w+(\{[^}]*\})?\[\$__\w+\]/g)].map(([, selector]) => selector ?? '')
+    expect(selectors.length, panel.title).toBeGreaterThan(0)
+    for (const selector of selectors)
+      expect(selector, panel.title).toMatch(
+        /[{,](messaging_destination_name=~"\$stream"|span_name=~"process \$stream")[,}]/,
+      )
+  }
+})
+
+test('what is counted in a stream is never the highest of several streams, but their sum', () => {
+  // Ages and states: of those the highest is meant.
+  const highest = /_age_seconds|_overdue_seconds|_pinned|_backpressure/
+  for (const { expr, panel } of targets.filter(({ panel }) => panel.board === 'conveyor')) {
+    const maxima = expr.matchAll(/max(?: by \(([^)]*)\))? \((?:last_over_time|deriv)\((\w+)/g)
+    for (const [, labels = '', metric = ''] of maxima)
+      if (!highest.test(metric)) expect(labels, panel.title).toMatch(/^messaging_destination_name\b/)
+  }
+})
+
+test('each queue is shown by itself', () => {
+  const { panels = [] } = boards.find(({ uid }) => uid === 'conveyor') ?? {}
+  const row = panels.findIndex(({ title }) => title === 'Queues')
+  const after = panels.slice(row + 1)
+  const queues = after.slice(
+    0,
+    after.findIndex(({ type }) => type === 'row'),
+  )
+  expect(queues.map(({ title }) => title)).toEqual([
+    'Length by queue',
+    'In by queue',
+    'Processed by queue',
+    'Rejected by queue',
+    'Idle by queue',
+    'Idle by consumer',
+  ])
+  for (const { title, targets = [] } of queues)
+    for (const { expr, legendFormat } of targets) {
+      expect(expr, title).toContain(' by (messaging_destination_name')
+      expect(legendFormat, title).toMatch(/^\{\{messaging_destination_name\}\}/)
+    }
+})
+
 test('panels fill lines of 24 columns and do not overlap', () => {
   for (const board of boards) {
     const taken = new Map<string, string>()
@@ -98,13 +172,13 @@ test('panels fill lines of 24 columns and do not overlap', () => {
 })
 
 const FUNCTIONS = new Set(
-  'sum max min count rate increase max_over_time last_over_time histogram_quantile vector scalar sort_desc or by'.split(
+  'sum max min avg count rate deriv clamp_min increase max_over_time last_over_time histogram_quantile vector scalar sort_desc or by'.split(
     ' ',
   ),
 )
 const PREFIXES = /^(redis|otelcol|otel_sdk|traces_span_metrics|nodejs|v8js)_|^up$/
 const LABELS = new Set(
-  'job instance consumer reason error_type le messaging_consumer_group_name messaging_operation_name service_name span_name cmd db stream receiver exporter v8js_gc_type __name__'.split(
+  'job instance consumer reason error_type le messaging_destination_name messaging_consumer_group_name messaging_operation_name service_name span_name cmd db stream receiver exporter v8js_gc_type __name__'.split(
     ' ',
   ),
 )
