@@ -15,6 +15,9 @@ interface Row {
  * others of their batch are stored.
  */
 export class PostgresSink implements Sink {
+  /** One batch is made, or its answer read, while PostgreSQL works on the other. */
+  readonly concurrency = 2
+
   /**
    * @param pool whose tables {@link migrate} has made
    * @param failed told of each statement that failed
