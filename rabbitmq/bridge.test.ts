@@ -1,13 +1,17 @@
+import { isDeepStrictEqual } from 'node:util'
 import { ConfigError, type Logger } from '@conveyor/service'
+import { AlwaysOnSampler } from '@opentelemetry/sdk-trace'
 import type { GetMessage, Options } from 'amqplib'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { useRabbit } from '../tests/rabbitmq.ts'
 import { newName, ownRedis, until, useRedis } from '../tests/redis.ts'
+import { useTelemetry } from '../tests/telemetry.ts'
 import { Bridge } from './bridge.ts'
 import { bridgeConfig } from './config.ts'
 
 const broker = useRabbit()
 const on = useRedis()
+const telemetry = useTelemetry(new AlwaysOnSampler())
 
 /** What the bridge logged: level and text. */
 let log: [level: string, text: string, fields: object][]
@@ -85,10 +89,10 @@ test('messages are appended as they are, and acknowledged', async () => {
   await until(() => one.bridge.ready, 'the queue is open')
   await put(['{"a": 1.50}', { messageId: 'a' }], ['"ü"', { messageId: 'b' }], ['null'])
   await settled(one, 3)
-  expect(await entries()).toEqual([
-    { package: 1, body: { a: 1.5 } },
-    { package: 2, body: 'ü' },
-    { package: 3, body: null },
+  expect((await entries()).map(({ package: number, body }) => [number, body])).toEqual([
+    [1, { a: 1.5 }],
+    [2, 'ü'],
+    [3, null],
   ])
   expect(await one.stop()).toBeUndefined()
   expect(await broker.server.count(queue)).toBe(0)
@@ -160,12 +164,32 @@ test('while Redis is away nothing is acknowledged, and nothing is taken', async 
   expect(await broker.server.count(queue)).toBe(0)
 })
 
-test("a publisher's trace is continued", async () => {
+test("a publisher's trace is continued, and what is none is nothing", async () => {
   const one = bridge()
   await until(() => one.bridge.ready, 'the queue is open')
-  await put(['1', { headers: { traceparent: 5, tracestate: {} } }], ['2', { headers: { traceparent: 'x' } }])
+  const trace = '0af7651916cd43dd8448eb211c80319c'
+  await put(['1', { headers: { traceparent: `00-${trace}-b7ad6b7169203331-01` } }])
+  await put(['2', { headers: { traceparent: 5, tracestate: {} } }], ['3', { headers: { traceparent: 'x' } }])
+  await settled(one, 3)
+  const traces = (await entries()).map(({ traceparent }) => traceparent?.split('-')[1])
+  expect(traces.map(found => found === trace)).toEqual([true, false, false])
+})
+
+test('what is taken, rejected and delivered again is measured', async () => {
+  const one = bridge()
+  await until(() => one.bridge.ready, 'the queue is open')
+  const before = await telemetry.metrics()
+  await put(['1'], ['{'])
   await settled(one, 2)
-  expect(await entries()).toHaveLength(2)
+  const after = await telemetry.metrics()
+  const grown = (name: string, attributes = {}) => {
+    const at = (points: typeof before) =>
+      points.get(name)?.find(point => isDeepStrictEqual(point.attributes, attributes))?.value ?? 0
+    return Number(at(after)) - Number(at(before))
+  }
+  expect(grown('conveyor.rabbitmq.taken')).toBe(2)
+  expect(grown('conveyor.rabbitmq.rejected', { reason: 'not JSON' })).toBe(1)
+  expect(grown('messages_produced')).toBe(1)
 })
 
 test('what the broker delivers again and has no id is counted', async () => {

@@ -3,13 +3,20 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Pipeline, type RedisProxy, root, ServiceProcess, startProxy, until } from '@conveyor/chaos'
 import { type ConfirmChannel, type ConsumeMessage, connect } from 'amqplib'
 import { expect, onTestFinished, test } from 'vitest'
-import { RabbitServer } from './rabbitmq.ts'
+import { type RabbitServer, useRabbit } from './rabbitmq.ts'
 import { startPipeline, startWire } from './start-pipeline.ts'
+
+const on = useRabbit()
 
 const COUNT = 100_000
 /** Messages that the publisher may be ahead, so that it is at work under every fault. */
 const AHEAD = 15_000
 const PATIENCE = 60_000
+
+/** The bridge's program. */
+const BRIDGE = join(root, 'rabbitmq', 'dist', 'main.js')
+
+const amqp = ({ port }: RedisProxy) => `amqp://guest:guest@127.0.0.1:${port}`
 
 /** Puts messages into a queue, each until it is confirmed: again on a new connection if it was not. */
 class Publisher {
@@ -37,15 +44,15 @@ class Publisher {
       const channel = await connection.createConfirmChannel()
       channel.on('error', () => {})
       for (let n = 0; n < COUNT && !stop.aborted; n++)
-        if (!this.confirmed.has(n)) await this.publish(n, channel)
+        if (!this.confirmed.has(n)) await this.publish(n, channel, stop)
       await channel.waitForConfirms()
     } finally {
       await connection.close().catch(() => {})
     }
   }
 
-  private async publish(n: number, channel: ConfirmChannel): Promise<void> {
-    while (n > this.arrived + AHEAD) await sleep(5)
+  private async publish(n: number, channel: ConfirmChannel, stop: AbortSignal): Promise<void> {
+    while (n > this.arrived + AHEAD && !stop.aborted) await sleep(5)
     if (this.sent.has(n)) this.repeated++
     this.sent.add(n)
     const options = { persistent: true, messageId: `m-${n}` }
@@ -74,37 +81,28 @@ class Supervised {
 }
 
 function startBridge(pipeline: Pipeline, redis: RedisProxy, wire: RedisProxy): Supervised {
-  return supervise(pipeline, 'bridge', join(root, 'rabbitmq', 'dist', 'main.js'), {
-    REDIS_URL: redis.url,
-    AMQP_URL: amqp(wire),
-    AMQP_QUEUE: 'in',
-    COMMAND_TIMEOUT_MS: '2000',
-  })
+  const env = { REDIS_URL: redis.url, AMQP_URL: amqp(wire), AMQP_QUEUE: 'in', COMMAND_TIMEOUT_MS: '2000' }
+  return new Supervised(() => start(pipeline, 'bridge', BRIDGE, env))
 }
 
 function startSink(pipeline: Pipeline, redis: RedisProxy, wire: RedisProxy): Supervised {
-  return supervise(pipeline, 'sink', join(root, 'tests', 'rabbitmq-sink.mjs'), {
+  const { stream: STREAM, group: GROUP } = pipeline.keys
+  const env = {
     REDIS_URL: redis.url,
     AMQP_URL: amqp(wire),
     AMQP_QUEUE: 'out',
     CONSUMER_ID: 'c1',
-    STREAM: pipeline.keys.stream,
-    GROUP: pipeline.keys.group,
-  })
+    STREAM,
+    GROUP,
+  }
+  return new Supervised(() => start(pipeline, 'sink', join(root, 'tests', 'rabbitmq-sink.mjs'), env))
 }
 
-function supervise(pipeline: Pipeline, name: string, script: string, env: NodeJS.ProcessEnv): Supervised {
-  return new Supervised(() => {
-    const started = new ServiceProcess(name, script, [], {
-      env: { ...process.env, ...env },
-      cwd: pipeline.dir,
-    })
-    pipeline.services.push(started)
-    return started
-  })
+function start(pipeline: Pipeline, name: string, script: string, env: NodeJS.ProcessEnv): ServiceProcess {
+  const started = new ServiceProcess(name, script, [], { env: { ...process.env, ...env }, cwd: pipeline.dir })
+  pipeline.services.push(started)
+  return started
 }
-
-const amqp = ({ port }: RedisProxy) => `amqp://guest:guest@127.0.0.1:${port}`
 
 /** Each message's body and messageId, until the queue is empty. */
 async function drain(broker: RabbitServer, queue: string): Promise<{ id: string; body: string }[]> {
@@ -121,8 +119,7 @@ async function drain(broker: RabbitServer, queue: string): Promise<{ id: string;
 }
 
 test('from a queue to the stream and on to another queue, whatever fails, each message comes out once', async () => {
-  const broker = await RabbitServer.start()
-  onTestFinished(() => broker.stop())
+  const broker = on.server
   const pipeline = await startPipeline()
   const redis = await startWire(pipeline)
   const wire = await startProxy({ target: { host: '127.0.0.1', port: broker.port }, raw: true })
@@ -194,4 +191,22 @@ test('from a queue to the stream and on to another queue, whatever fails, each m
   expect(new Set(byId.values()).size, 'messages that went out').toBe(COUNT)
   expect([await broker.count('in.dead'), await broker.count('out.dead')]).toEqual([0, 0])
   expect(publisher.repeated).toBeGreaterThan(0)
+})
+
+test.each([
+  ['AMQP_URL: ACCESS_REFUSED', 'guest:wrong', ''],
+  ['AMQP_URL: the broker refuses the virtual host', 'guest:guest', '/nowhere'],
+  ['AMQP_QUEUE: PRECONDITION_FAILED', 'guest:guest', ''],
+])('what the broker refuses is one line and exit code 2: %s', async (line, user, vhost) => {
+  const pipeline = await startPipeline()
+  await on.server.use(channel => channel.assertQueue('taken', { durable: true }))
+  const AMQP_URL = `amqp://${user}@127.0.0.1:${on.server.port}${vhost}`
+  const bridge = start(pipeline, 'bridge', BRIDGE, {
+    AMQP_URL,
+    AMQP_QUEUE: 'taken',
+    REDIS_URL: pipeline.redis.url,
+  })
+  expect(await bridge.ended()).toEqual({ code: 2, signal: null })
+  const said = bridge.log.filter(({ level }) => level >= 40).map(({ msg }) => msg)
+  expect(said).toEqual([expect.stringContaining(line)])
 })
