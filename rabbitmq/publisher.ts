@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { ChannelModel, ConfirmChannel } from 'amqplib'
+import { follow } from './abort.ts'
 import { asked, BrokerLost, type BrokerOptions, discard, openBroker, whenClosed } from './broker.ts'
 import type { Outgoing } from './encode.ts'
 
@@ -84,16 +85,17 @@ export class Publisher {
     signal: AbortSignal,
   ): Promise<void> {
     if (this.blocked !== undefined) throw new BrokerBlocked(this.blocked)
-    const late = new AbortController()
-    const timer = setTimeout(() => late.abort(this.tooLate(deadline)), deadline)
-    const over = AbortSignal.any([signal, this.ended.signal, late.signal])
+    const over = new AbortController()
+    const timer = setTimeout(() => over.abort(this.tooLate(deadline)), deadline)
+    const ends = [signal, this.ended.signal].map(from => follow(over, from))
     try {
-      await this.publishAll(messages, target, over)
+      await this.publishAll(messages, target, over.signal)
     } catch (error) {
-      over.throwIfAborted() // it says why a wait for room has ended
+      over.signal.throwIfAborted() // it says why a wait for room has ended
       throw error
     } finally {
       clearTimeout(timer)
+      for (const end of ends) end()
     }
   }
 

@@ -105,6 +105,25 @@ test('what no message can hold is refused, and the others are stored', async () 
   expect(await bodies()).toEqual([{ package: 2 }])
 })
 
+test('what an entry of others says of itself keeps no batch from being stored', async () => {
+  const wild = { timestamp: 1e300, traceparent: 'x'.repeat(70_000), tracestate: 'y'.repeat(70_000) }
+  const all = [
+    finished(1, {}, 1, wild),
+    finished(2, {}, 2, { timestamp: -1.5 }),
+    finished(3, {}, 3, { id: 'z'.repeat(300) }),
+  ]
+  expect([...(await sink.store(all, origin, signal))]).toEqual([
+    ['1783728000000-3', 'an id of at most 255 bytes can be sent'],
+  ])
+  const sent = await messages()
+  for (const { properties } of sent) {
+    expect(properties.timestamp).toBeUndefined()
+    expect(properties.headers).not.toHaveProperty('traceparent')
+    expect(properties.headers).not.toHaveProperty('tracestate')
+  }
+  expect(sent).toHaveLength(2)
+})
+
 test('a full batch of large packages goes through', async () => {
   const all = Array.from({ length: 1000 }, (_, n) => finished(n + 1, {}, 'x'.repeat(8192)))
   await sink.store(all, origin, signal)

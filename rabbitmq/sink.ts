@@ -1,5 +1,6 @@
 import type { Finished, Origin, Refused, Sink } from '@conveyor/stream'
 import type { ConfirmChannel } from 'amqplib'
+import { unless } from './abort.ts'
 import { asked, BrokerLost } from './broker.ts'
 import { encode, type Outgoing, Unsendable } from './encode.ts'
 import { BrokerBlocked, Publisher } from './publisher.ts'
@@ -71,10 +72,9 @@ export class RabbitmqSink implements Sink {
 
   private async publish(messages: readonly Outgoing[], signal: AbortSignal): Promise<void> {
     const { exchange, routingKey, deadline } = this.options
-    signal.throwIfAborted()
     let publisher: Publisher | undefined
     try {
-      publisher = await this.opened()
+      publisher = await unless(signal, this.opened())
       await publisher.publish(messages, { exchange: exchange.name, routingKey }, deadline, signal)
       this.published.add(messages.length)
     } catch (error) {
