@@ -1,5 +1,6 @@
 export { BrokerLost, BrokerRefused } from './broker.ts'
 export { amqpSettings, bridgeSettings } from './config.ts'
+export { type AmqpConfig, type OpenSinkOptions, openRabbitmqSink } from './open-sink.ts'
 export { BrokerBlocked, Unroutable } from './publisher.ts'
 export { whenReady } from './ready.ts'
 export { RabbitmqSink, type RabbitmqSinkOptions } from './sink.ts'

@@ -1,9 +1,12 @@
 import type { Finished, Message, Origin } from '@conveyor/stream'
 import type { GetMessage } from 'amqplib'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
+import { z } from 'zod'
 import { useRabbit } from '../tests/rabbitmq.ts'
 import { newName, until } from '../tests/redis.ts'
 import { BrokerLost, BrokerRefused } from './broker.ts'
+import { amqpSettings } from './config.ts'
+import { type AmqpConfig, openRabbitmqSink } from './open-sink.ts'
 import { BrokerBlocked, Unroutable } from './publisher.ts'
 import { RabbitmqSink, type RabbitmqSinkOptions } from './sink.ts'
 
@@ -218,4 +221,38 @@ test.each([
   const error = await refused.open().catch(caught => caught)
   expect(error).toBeInstanceOf(BrokerRefused)
   expect(error).toMatchObject({ setting, message: expect.stringContaining(message) })
+})
+
+function opening(env: Partial<AmqpConfig>, stop = new AbortController().signal) {
+  const said: string[] = []
+  const config = z.object(amqpSettings).parse({ AMQP_EXCHANGE: `${queue}-exchange`, AMQP_QUEUE: queue })
+  const opened = openRabbitmqSink({
+    config: { ...config, AMQP_URL: on.server.url, ...env },
+    consumer: 'c1',
+    deadline: 1000,
+    stop,
+    note: (_, text) => said.push(text),
+  })
+  return { opened, said }
+}
+
+test('opened by settings, it is ready', async () => {
+  const { sink: opened, close } = await opening({}).opened
+  await opened.store([finished(1)], origin, signal)
+  expect(await bodies()).toEqual([{ package: 1 }])
+  await close()
+  await expect(opened.store([finished(2)], origin, signal)).rejects.toThrow(BrokerLost)
+})
+
+test('a broker that is away is waited for, and said once; settings that it refuses are an error', async () => {
+  const stop = new AbortController()
+  const { opened, said } = opening({ AMQP_URL: 'amqp://127.0.0.1:1' }, stop.signal)
+  await until(() => said.length > 0, 'it is said')
+  stop.abort()
+  await opened
+  expect(said).toEqual(['RabbitMQ cannot be reached: waiting for it'])
+  await sink.open()
+  await expect(opening({ AMQP_EXCHANGE_TYPE: 'topic' }).opened).rejects.toThrow(
+    /^AMQP_EXCHANGE: PRECONDITION_FAILED/,
+  )
 })

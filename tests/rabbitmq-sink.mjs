@@ -1,9 +1,10 @@
 // A consumer whose packages go to RabbitMQ, as a process that tests can kill: nothing but the libraries.
-import { RabbitmqSink } from '@conveyor/rabbitmq'
+import { amqpSettings, openRabbitmqSink } from '@conveyor/rabbitmq'
 import { consume, DEFAULTS, keysOf } from '@conveyor/stream'
 import { Subject } from 'rxjs'
+import { z } from 'zod'
 
-const { REDIS_URL, AMQP_URL, AMQP_QUEUE, CONSUMER_ID, STREAM, GROUP } = process.env
+const { REDIS_URL, CONSUMER_ID, STREAM, GROUP } = process.env
 const say = (msg, fields) => process.stdout.write(`${JSON.stringify({ level: 30, msg, ...fields })}\n`)
 const stop = new AbortController()
 process.on('SIGTERM', () => stop.abort())
@@ -13,13 +14,12 @@ events.subscribe(event => {
   if (event.type === 'outputBlocked') say('blocked', { reason: event.error.message })
   if (event.type === 'restarting') say('restarting', { reason: event.error.message })
 })
-const sink = new RabbitmqSink({
-  url: AMQP_URL,
-  name: 'sink',
+const { sink, close } = await openRabbitmqSink({
+  config: z.object(amqpSettings).parse(process.env),
+  consumer: CONSUMER_ID,
   deadline: 2000,
-  exchange: { name: 'conveyor', type: 'direct' },
-  routingKey: 'packages',
-  queue: { name: AMQP_QUEUE, type: 'quorum', deliveryLimit: 1000 },
+  stop: stop.signal,
+  note: (fields, text) => say(text, fields),
 })
 consume({
   url: REDIS_URL,
@@ -36,6 +36,6 @@ consume({
     process.stderr.write(`${error.stack}\n`)
     process.exit(1)
   },
-  complete: () => process.exit(0),
+  complete: () => close().then(() => process.exit(0)),
 })
 say('sink started')
