@@ -164,6 +164,23 @@ test('while Redis is away nothing is acknowledged, and nothing is taken', async 
   expect(await broker.server.count(queue)).toBe(0)
 })
 
+test('stopped while Redis is away, it ends, and what it had taken is delivered to others', async () => {
+  const { server, redis } = await ownRedis()
+  const one = bridge({ REDIS_URL: server.url })
+  await until(() => one.bridge.ready, 'the queue is open')
+  server.pause()
+  await put(['1', { messageId: 'a' }], ['2', { messageId: 'b' }])
+  await until(() => one.status.held > 0, 'messages are in hand')
+  await server.kill()
+  expect(await one.stop()).toBeUndefined()
+  await server.run()
+  const two = bridge({ REDIS_URL: server.url })
+  await until(async () => (await redis.xlen(stream)) === 2, 'both are appended')
+  await settled(two, 2)
+  expect(one.status.appended).toBe(0)
+  expect(two.status.redelivered).toBeGreaterThan(0)
+})
+
 test("a publisher's trace is continued, and what is none is nothing", async () => {
   const one = bridge()
   await until(() => one.bridge.ready, 'the queue is open')

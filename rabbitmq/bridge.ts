@@ -13,6 +13,7 @@ import type { Channel, ChannelModel } from 'amqplib'
 import {
   concat,
   defer,
+  EMPTY,
   finalize,
   fromEvent,
   ignoreElements,
@@ -146,6 +147,7 @@ export class Bridge {
     if (refused && !this.everOpen)
       return throwError(() => new ConfigError(`${error.setting}: ${error.message}`))
     if (!refused && !isPassing(error)) return throwError(() => error)
+    if (stop.aborted) return EMPTY
     this.status.restarts++
     if (!this.saidLost) this.log.warn({ reason: error.message }, 'no touch with the broker: trying again')
     this.saidLost = true

@@ -25,11 +25,15 @@ export class Unsendable extends Error {
  * @param maxBytes of its body
  * @throws {Unsendable}
  */
-export function encode({ message, result }: Finished, { stream, epoch }: Origin, maxBytes: number): Outgoing {
+export function encode(
+  { message, result }: Finished,
+  { stream, group, epoch }: Origin,
+  maxBytes: number,
+): Outgoing {
   const content = Buffer.from(textOf(result === undefined ? bodyOf(message.payload) : result))
   if (content.length > maxBytes)
     throw new Unsendable(`${content.length} bytes: at most ${maxBytes} can be sent`)
-  const id = `${stream}:${epoch}:${message.id}`
+  const id = `${stream}:${group}:${epoch}:${message.id}`
   if (Buffer.byteLength(id) > MOST.id) throw new Unsendable(`an id of at most ${MOST.id} bytes can be sent`)
   const options = {
     persistent: true,

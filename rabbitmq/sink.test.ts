@@ -1,9 +1,11 @@
 import type { Finished, Message, Origin } from '@conveyor/stream'
+import { AlwaysOnSampler } from '@opentelemetry/sdk-trace'
 import type { GetMessage } from 'amqplib'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
 import { useRabbit } from '../tests/rabbitmq.ts'
 import { newName, until } from '../tests/redis.ts'
+import { useTelemetry } from '../tests/telemetry.ts'
 import { BrokerLost, BrokerRefused } from './broker.ts'
 import { amqpSettings } from './config.ts'
 import { type AmqpConfig, openRabbitmqSink } from './open-sink.ts'
@@ -11,7 +13,8 @@ import { BrokerBlocked, Unroutable } from './publisher.ts'
 import { RabbitmqSink, type RabbitmqSinkOptions } from './sink.ts'
 
 const on = useRabbit()
-const origin: Origin = { stream: 'numbers', epoch: 'e1', consumer: 'c1' }
+const telemetry = useTelemetry(new AlwaysOnSampler())
+const origin: Origin = { stream: 'numbers', group: 'workers', epoch: 'e1', consumer: 'c1' }
 const { signal } = new AbortController()
 
 let queue: string
@@ -68,7 +71,7 @@ test('a package is a persistent message under an id of its own', async () => {
     {
       content: Buffer.from('{"package":1}'),
       properties: {
-        messageId: 'numbers:e1:1783728000000-1',
+        messageId: 'numbers:workers:e1:1783728000000-1',
         contentType: 'application/json',
         deliveryMode: 2,
         timestamp: 1753553379,
@@ -135,11 +138,16 @@ test('a full batch of large packages goes through', async () => {
 
 test('what leads to no queue is not stored, until it does', async () => {
   sink = newSink({}, false)
+  const before = await telemetry.metrics()
   await expect(sink.store([finished(1)], origin, signal)).rejects.toThrow(Unroutable)
   await newSink().open()
   await sink.store([finished(1)], origin, signal)
   expect(failures).toHaveLength(1)
   expect(await bodies()).toEqual([{ package: 1 }])
+  const sum = (points: { value: unknown }[] = []) => points.reduce((all, { value }) => all + Number(value), 0)
+  const after = await telemetry.metrics()
+  const grown = (name: string) => sum(after.get(name)) - sum(before.get(name))
+  expect([grown('conveyor.rabbitmq.published'), grown('conveyor.rabbitmq.unconfirmed')]).toEqual([1, 1])
 })
 
 test('a queue that takes no more refuses a batch, which can be stored later', async () => {

@@ -28,8 +28,8 @@ const MAX_BYTES = 16 * 1024 * 1024
 
 /**
  * Publishes packages as persistent messages, and has stored them when the broker has confirmed all of a batch. What is
- * not confirmed is given again under the same messageId, `<stream>:<epoch>:<message id>`: by that, who takes them from
- * the queue knows a duplicate. Its connection is opened when it is needed, and thrown away with any error.
+ * not confirmed is given again under the same messageId, `<stream>:<group>:<epoch>:<message id>`: by that, who takes them
+ * from the queue knows a duplicate. Its connection is opened when it is needed, and thrown away with any error.
  */
 export class RabbitmqSink implements Sink {
   private publisher: Publisher | undefined
