@@ -67,7 +67,7 @@ export class Bridge {
     this.status = newStatus(queue)
     this.settler = new Settler({ ingest: this.ingest, queue, maxBytes, status: this.status, log, signal })
     this.room = new Room(config.MAX_BACKLOG)
-    measureProducer(events, () => ({ backpressure: this.room.full, pinnedBy: null }))
+    measureProducer(events, stream, () => ({ backpressure: this.room.full, pinnedBy: null }))
   }
 
   /** Whether the queue is open and Redis answers. */

@@ -1,4 +1,4 @@
-import { type Counter, metrics } from '@opentelemetry/api'
+import { type Attributes, metrics } from '@opentelemetry/api'
 
 /** Names of metrics; `.` becomes `_` in Prometheus, where counters get `_total`. docs/telemetry.md tells of them. */
 export const METRIC = {
@@ -10,17 +10,26 @@ export const METRIC = {
 } as const
 
 export const ATTRIBUTE = {
+  /** The queue that messages are taken from, or the exchange that they go to. */
+  destination: 'messaging.destination.name',
   /** Why a message was rejected: one of a few words. */
   reason: 'reason',
   /** Whether a message that came again has a messageId; one that has none may be appended twice. */
   named: 'conveyor.rabbitmq.named',
 } as const
 
-/** Counters are made when they are needed: those made before the SDK is there never record. */
-export function counter(name: string, description: string): Counter {
+/** Adds to a counter, by default 1 and under no further attributes. */
+export type Count = (value?: number, attributes?: Attributes) => void
+
+/**
+ * A counter of one queue or exchange. Counters are made when they are needed: those made before the SDK is there never
+ * record.
+ */
+export function counter(name: string, destination: string, description: string): Count {
   const created = metrics
     .getMeter('@conveyor/rabbitmq')
     .createCounter(name, { unit: '{message}', description })
-  created.add(0) // a first one is an increase only from a zero
-  return created
+  const mine = { [ATTRIBUTE.destination]: destination }
+  created.add(0, mine) // a first one is an increase only from a zero
+  return (value = 1, attributes = {}) => created.add(value, { ...mine, ...attributes })
 }

@@ -4,7 +4,7 @@ import { type Ingest, type Ingested, type IngestRequest, KeyReused, NotAppended 
 import type { Channel, ConsumeMessage } from 'amqplib'
 import { BrokerLost } from './broker.ts'
 import { idOf, type Reason, requestOf, Unusable } from './incoming.ts'
-import { ATTRIBUTE, counter, METRIC } from './semconv.ts'
+import { ATTRIBUTE, type Count, counter, METRIC } from './semconv.ts'
 import type { BridgeStatus } from './status.ts'
 
 export interface SettlerOptions {
@@ -23,11 +23,16 @@ const NO_ROOM = 50
 
 /** Appends messages, and tells the broker what has become of each. */
 export class Settler {
-  private readonly taken = counter(METRIC.taken, 'Messages that the broker delivered')
-  private readonly rejected = counter(METRIC.rejected, 'Messages that cannot be appended')
-  private readonly redelivered = counter(METRIC.redelivered, 'Messages that had been delivered before')
+  private readonly taken: Count
+  private readonly rejected: Count
+  private readonly redelivered: Count
 
-  constructor(private readonly options: SettlerOptions) {}
+  constructor(private readonly options: SettlerOptions) {
+    const { queue } = options
+    this.taken = counter(METRIC.taken, queue, 'Messages that the broker delivered')
+    this.rejected = counter(METRIC.rejected, queue, 'Messages that cannot be appended')
+    this.redelivered = counter(METRIC.redelivered, queue, 'Messages that had been delivered before')
+  }
 
   /**
    * Acknowledges a message when Redis has it, or rejects one that can never be appended. One whose fate is unknown is
@@ -72,18 +77,18 @@ export class Settler {
   private count(message: ConsumeMessage): void {
     const { status } = this.options
     status.taken++
-    this.taken.add(1)
+    this.taken()
     if (!message.fields.redelivered) return
     const named = idOf(message) !== undefined
     status.redelivered++
     if (!named) status.redeliveredUnnamed++
-    this.redelivered.add(1, { [ATTRIBUTE.named]: named })
+    this.redelivered(1, { [ATTRIBUTE.named]: named })
   }
 
   private noteRejected(message: ConsumeMessage, { reason, detail }: Unusable): void {
     const counted: Record<string, Reason> = { [ATTRIBUTE.reason]: reason }
     this.options.status.rejected++
-    this.rejected.add(1, counted)
+    this.rejected(1, counted)
     this.options.log.warn({ messageId: idOf(message), reason, detail }, 'message rejected')
   }
 }

@@ -4,7 +4,7 @@ import { unless } from './abort.ts'
 import { asked, BrokerLost } from './broker.ts'
 import { encode, type Outgoing, Unsendable } from './encode.ts'
 import { BrokerBlocked, Publisher } from './publisher.ts'
-import { counter, METRIC } from './semconv.ts'
+import { type Count, counter, METRIC } from './semconv.ts'
 import { declareExchange, declareQueue, type ExchangeOptions, type QueueOptions } from './topology.ts'
 
 export interface RabbitmqSinkOptions {
@@ -35,14 +35,18 @@ export class RabbitmqSink implements Sink {
   private publisher: Publisher | undefined
   private opening: Promise<Publisher> | undefined
   private closed = false
-  private readonly published = counter(METRIC.published, 'Packages published and confirmed')
-  private readonly unconfirmed = counter(METRIC.unconfirmed, 'Packages of batches that were not confirmed')
+  private readonly published: Count
+  private readonly unconfirmed: Count
 
   /** @param failed told of each batch that failed */
   constructor(
     private readonly options: RabbitmqSinkOptions,
     private readonly failed: (error: Error) => void = () => {},
-  ) {}
+  ) {
+    const { name } = options.exchange
+    this.published = counter(METRIC.published, name, 'Packages published and confirmed')
+    this.unconfirmed = counter(METRIC.unconfirmed, name, 'Packages of batches that were not confirmed')
+  }
 
   /** Connects, and declares what it needs, unless that is done. Rejects with `BrokerLost` or `BrokerRefused`. */
   async open(): Promise<void> {
@@ -76,10 +80,10 @@ export class RabbitmqSink implements Sink {
     try {
       publisher = await unless(signal, this.opened())
       await publisher.publish(messages, { exchange: exchange.name, routingKey }, deadline, signal)
-      this.published.add(messages.length)
+      this.published(messages.length)
     } catch (error) {
       if (publisher && !signal.aborted && !(error instanceof BrokerBlocked)) publisher.close()
-      if (publisher) this.unconfirmed.add(messages.length)
+      if (publisher) this.unconfirmed(messages.length)
       this.failed(error as Error)
       throw error
     }
