@@ -1,7 +1,9 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { expect, test } from 'vitest'
+import { z } from 'zod'
 import { consumerSettings } from '../consumer/config.ts'
 import { producerSettings } from '../producer/config.ts'
+import { amqpSettings, bridgeSettings } from '../rabbitmq/config.ts'
 import { REASONS } from '../stream/reasons.ts'
 import { ATTRIBUTE, METRIC } from '../stream/semconv.ts'
 import { telemetrySettings } from '../telemetry/config.ts'
@@ -9,16 +11,18 @@ import { telemetrySettings } from '../telemetry/config.ts'
 const path = (name: string) => new URL(`../${name}`, import.meta.url)
 const read = (name: string) => readFile(path(name), 'utf8')
 
+const SCHEMAS = [consumerSettings, producerSettings, bridgeSettings, z.object(amqpSettings)]
+
 test('docs/configuration.md names every variable of the services, and no other', async () => {
   const text = await read('docs/configuration.md')
   const documented = [...text.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(match => match[1])
-  const variables = new Set([...Object.keys(consumerSettings.shape), ...Object.keys(producerSettings.shape)])
+  const variables = new Set(SCHEMAS.flatMap(({ shape }) => Object.keys(shape)))
   expect(documented.sort()).toEqual([...variables].sort())
 })
 
 test('docs/configuration.md names their defaults', async () => {
   const text = await read('docs/configuration.md')
-  for (const schema of [consumerSettings, producerSettings]) {
+  for (const schema of SCHEMAS) {
     for (const [name, value] of Object.entries(schema.parse({}))) {
       const cell = new RegExp(`^\\| \`${name}\` \\| \`?([^\`|]*?)\`? \\|`, 'm').exec(text)?.[1]
       expect(cell, name).toBe(String(value))
