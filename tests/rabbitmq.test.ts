@@ -1,7 +1,6 @@
 import { once } from 'node:events'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Pipeline, type RedisProxy, root, ServiceProcess, startProxy, until } from '@conveyor/chaos'
+import { type Pipeline, type RedisProxy, type ServiceProcess, startProxy, until } from '@conveyor/chaos'
 import { type ConfirmChannel, type ConsumeMessage, connect } from 'amqplib'
 import { expect, onTestFinished, test } from 'vitest'
 import { type RabbitServer, useRabbit } from './rabbitmq.ts'
@@ -13,9 +12,6 @@ const COUNT = 100_000
 /** Messages that the publisher may be ahead, so that it is at work under every fault. */
 const AHEAD = 15_000
 const PATIENCE = 60_000
-
-/** The bridge's program. */
-const BRIDGE = join(root, 'rabbitmq', 'dist', 'main.js')
 
 const amqp = ({ port }: RedisProxy) => `amqp://guest:guest@127.0.0.1:${port}?heartbeat=2`
 
@@ -81,26 +77,12 @@ class Supervised {
 
 function startBridge(pipeline: Pipeline, redis: RedisProxy, wire: RedisProxy): Supervised {
   const env = { REDIS_URL: redis.url, AMQP_URL: amqp(wire), AMQP_QUEUE: 'in', COMMAND_TIMEOUT_MS: '2000' }
-  return new Supervised(() => start(pipeline, 'bridge', BRIDGE, env))
+  return new Supervised(() => pipeline.bridge('bridge', env))
 }
 
 function startSink(pipeline: Pipeline, redis: RedisProxy, wire: RedisProxy): Supervised {
-  const { stream: STREAM, group: GROUP } = pipeline.keys
-  const env = {
-    REDIS_URL: redis.url,
-    AMQP_URL: amqp(wire),
-    AMQP_QUEUE: 'out',
-    CONSUMER_ID: 'c1',
-    STREAM,
-    GROUP,
-  }
-  return new Supervised(() => start(pipeline, 'sink', join(root, 'tests', 'rabbitmq-sink.mjs'), env))
-}
-
-function start(pipeline: Pipeline, name: string, script: string, env: NodeJS.ProcessEnv): ServiceProcess {
-  const started = new ServiceProcess(name, script, [], { env: { ...process.env, ...env }, cwd: pipeline.dir })
-  pipeline.services.push(started)
-  return started
+  const env = { REDIS_URL: redis.url, OUTPUT: 'rabbitmq', AMQP_URL: amqp(wire), AMQP_QUEUE: 'out' }
+  return new Supervised(() => pipeline.consumer('c1', { ...env, COMMAND_TIMEOUT_MS: '2000' }))
 }
 
 /** Each message's body and messageId, until the queue is empty. */
@@ -201,11 +183,7 @@ test.each([
   const pipeline = await startPipeline()
   await on.server.use(channel => channel.assertQueue('taken', { durable: true }))
   const AMQP_URL = `amqp://${user}@127.0.0.1:${on.server.port}${vhost}`
-  const bridge = start(pipeline, 'bridge', BRIDGE, {
-    AMQP_URL,
-    AMQP_QUEUE: 'taken',
-    REDIS_URL: pipeline.redis.url,
-  })
+  const bridge = pipeline.bridge('bridge', { AMQP_URL, AMQP_QUEUE: 'taken' })
   expect(await bridge.ended()).toEqual({ code: 2, signal: null })
   const said = bridge.log.filter(({ level }) => level >= 40).map(({ msg }) => msg)
   expect(said).toEqual([expect.stringContaining(line)])
