@@ -56,4 +56,14 @@ export { OutputRefused, ownerOf } from './run-folder.ts'
 export { ConsumerIdInUse } from './session.ts'
 export { DEFAULTS, type History, type Settings } from './settings.ts'
 export type { Finished, Origin, Refused, Sink } from './sink.ts'
+export {
+  SOURCE_CALL,
+  SOURCE_START,
+  type SourceAppended,
+  SourceCursor,
+  type SourceOptions,
+  type SourcePosition,
+  type SourceRow,
+  sourcePositions,
+} from './source.ts'
 export { type Trimmed, type TrimOptions, trim } from './trim.ts'
