@@ -9,6 +9,7 @@ import { doctorCommand } from './doctor/command.ts'
 import { messageCommand } from './message/command.ts'
 import { monitorCommand } from './monitor/command.ts'
 import {
+  databaseUrl,
   handlerOption,
   mixOption,
   outputDir,
@@ -72,6 +73,12 @@ program
       'stages: queries in, answered by one stage, written by the next (default: one stage)',
     ).choices(['stages']),
   )
+  .addOption(
+    new Option('--sink <name>', 'where packages are written (default: file)')
+      .choices(['file', 'postgres'])
+      .env('OUTPUT'),
+  )
+  .addOption(databaseUrl('the PostgreSQL to write to (default: one of its own, PGlite)'))
   .option('--fresh', 'start a new run; the files of earlier ones stay under runs/')
   .addHelpText(
     'after',
@@ -79,6 +86,7 @@ program
       ['up', 'until Ctrl-C: 10 packages a second, 3 consumers'],
       ['up --packages 100000 --rate max', 'a run with an end'],
       ['up --flow stages', 'two stages, of as many consumers each'],
+      ['up --sink postgres', 'rows instead of files'],
       ['up --redis-url redis://10.0.0.5:6379 --fresh', 'a new run on a Redis of yours'],
     ),
   )
@@ -97,6 +105,7 @@ program
   .addOption(
     new Option('--redis-url <url>', 'do not miss what is in the dead letters there').argParser(redisUrl),
   )
+  .addOption(databaseUrl('check the rows there instead of files'))
   .addHelpText(
     'after',
     examples(
@@ -105,10 +114,18 @@ program
       ['validate --output-dir out --json', 'for a program'],
     ),
   )
-  .action(async ({ outputDir = 'consumer_output', redisUrl, ...options }) => {
+  .action(async ({ outputDir = 'consumer_output', redisUrl, databaseUrl: url, ...options }) => {
     const { runValidate } = await import('@conveyor/validator')
     const dead = redisUrl && (await deadLettersAt(redisUrl))
-    process.exitCode = await runValidate({ outputDir, dead, ...options }, process)
+    if (url === undefined) {
+      process.exitCode = await runValidate({ outputDir, dead, ...options }, process)
+      return
+    }
+    const { withRows } = await import('./database/rows.ts')
+    const table = { url, schema: process.env.DATABASE_SCHEMA || 'conveyor', stream: theStream() }
+    process.exitCode = await withRows(table, (directory, label) =>
+      runValidate({ outputDir: directory, label, dead, ...options }, process),
+    )
   })
 
 program.addCommand(monitorCommand())
@@ -126,9 +143,12 @@ try {
   process.exit(exitCodeOf(error))
 }
 
+function theStream(): string {
+  return process.env.STREAM || 'number_stream'
+}
+
 async function deadLettersAt(redisUrl: string): Promise<ReadonlyMap<number, string>> {
-  const { STREAM, GROUP } = process.env
-  const target = { redisUrl, stream: STREAM || 'number_stream', group: GROUP || 'consumer_group' }
+  const target = { redisUrl, stream: theStream(), group: process.env.GROUP || 'consumer_group' }
   const { deadPackages } = await import('./up/verdict.ts')
   return withRedis(target, async (redis, keys) =>
     deadPackages(redis, keys, (await inspect(redis, keys)).epoch),

@@ -53,6 +53,13 @@ export const outputDir = () =>
     'OUTPUT_DIR',
   )
 
+export const databaseUrl = (description: string) =>
+  new Option('--database-url <url>', description).argParser(text => {
+    if (!/^postgres(ql)?:\/\/\S+$/.test(text))
+      throw new InvalidArgumentError('A URL such as postgres://user@127.0.0.1:5432/database is allowed.')
+    return text
+  })
+
 function nameOption(text: string): string {
   try {
     return checkName('name', text)

@@ -1,3 +1,4 @@
+import { databaseSettings } from '@conveyor/postgres/config'
 import { ConfigError, common, integer, name, names, optionalInteger, readConfig } from '@conveyor/service'
 import { DEFAULTS } from '@conveyor/stream'
 import { z } from 'zod'
@@ -11,8 +12,11 @@ export const consumerSettings = z.object({
   /** Names the consumer and its output file. */
   CONSUMER_ID: name(),
   OUTPUT_DIR: z.string().default('consumer_output'),
-  /** Whether a line is written for each package. */
-  OUTPUT: z.enum(['file', 'none'], { error: 'file or none is allowed' }).default('file'),
+  /** Where a package goes that is done: a line of the output file, a row of a table, or nowhere. */
+  OUTPUT: z
+    .enum(['file', 'postgres', 'none'], { error: 'file, postgres or none is allowed' })
+    .default('file'),
+  ...databaseSettings,
   /** The next stream, to which what the handler returns is sent on. */
   FORWARD_TO: name(),
   /** Groups that must see all of it. */
@@ -62,6 +66,10 @@ export function consumerConfig(env?: NodeJS.ProcessEnv): ConsumerConfig {
   const { BATCH, MAX_HELD, BEAT_INTERVAL_MS, DEATH_BEATS, COMMAND_TIMEOUT_MS } = config
   if (config.FORWARD_TO === config.STREAM)
     throw new ConfigError(`FORWARD_TO=${config.FORWARD_TO}: another stream than STREAM is allowed`)
+  if (config.OUTPUT === 'postgres' && config.DATABASE_URL === undefined)
+    throw new ConfigError(
+      'OUTPUT=postgres: DATABASE_URL is needed, such as postgres://user@host:5432/database',
+    )
   if (BATCH > MAX_HELD) throw new ConfigError(`BATCH=${BATCH}: at most MAX_HELD (${MAX_HELD}) is allowed`)
   if (COMMAND_TIMEOUT_MS < 2 * BEAT_INTERVAL_MS) {
     throw new ConfigError(

@@ -8,12 +8,14 @@ import {
   isBehind,
   keysOf,
   measureConsumer,
+  type Sink,
   type StreamEvent,
 } from '@conveyor/stream'
 import { Subject } from 'rxjs'
 import type { ConsumerConfig } from './config.ts'
 import type { LoadedHandler } from './handler.ts'
 import { logEvents } from './log-events.ts'
+import { openSink } from './sink.ts'
 
 /** What `GET /status` answers. Counts are of this process. */
 export interface ConsumerStatus {
@@ -74,7 +76,13 @@ export class Consumer {
   }
 
   /** Runs until `stop` is aborted and what was in hand is settled and written. Rejects as `consume` errors. */
-  run(stop: AbortSignal): Promise<void> {
+  async run(stop: AbortSignal): Promise<void> {
+    const opened = await openSink(this.config, this.log, stop)
+    if (stop.aborted) return
+    await this.consume(stop, opened?.sink).finally(() => opened?.close())
+  }
+
+  private consume(stop: AbortSignal, sink: Sink | undefined): Promise<void> {
     const { config, events, log } = this
     const { handler, concurrency, timeout, maxAttempts } = this.loaded
     const group = config.GROUP
@@ -86,6 +94,7 @@ export class Consumer {
         groups: [group],
         ...(config.OUTPUT === 'file' && { outputDirectory: resolve(config.OUTPUT_DIR) }),
         ...forwardOf(config),
+        ...(sink && { sink }),
         handler,
         log: message => log.child({ package: message.package, attempt: message.attempt }),
         events,

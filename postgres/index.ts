@@ -1,6 +1,7 @@
-export { databaseSettings } from './config.ts'
+export { exportRows } from './export.ts'
 export { type FoundTable, findTable, type TableName } from './find-table.ts'
 export { migrate } from './migrate.ts'
+export { type OpenSinkOptions, openPostgresSink } from './open-sink.ts'
 export { codeOf, isRowFault, isSettingsFault, openPool, type PoolOptions } from './pool.ts'
 export { whenReady } from './ready.ts'
 export { type Added, addSampleOrders, MOST_SAMPLES, type Samples } from './sample-orders.ts'

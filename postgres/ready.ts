@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError } from '@conveyor/service'
 import { backoff } from '@conveyor/stream'
-import type { Pool } from 'pg'
 import { isSettingsFault } from './pool.ts'
 
 /**
@@ -11,14 +10,13 @@ import { isSettingsFault } from './pool.ts'
  * @param note told why it has to be tried again
  */
 export async function whenReady<T>(
-  pool: Pool,
-  prepare: (pool: Pool) => Promise<T>,
+  prepare: () => Promise<T>,
   note: (error: Error) => void,
   signal: AbortSignal,
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await prepare(pool)
+      return await prepare()
     } catch (error) {
       signal.throwIfAborted()
       if (isSettingsFault(error)) throw new ConfigError(`DATABASE_URL: ${(error as Error).message}`)

@@ -1,7 +1,7 @@
 import type { Finished, Message, Origin } from '@conveyor/stream'
 import type { Pool } from 'pg'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
-import { usePostgres } from '../tests/postgres.ts'
+import { usePostgres, wireTo } from '../tests/postgres.ts'
 import { newName, until } from '../tests/redis.ts'
 import { migrate } from './migrate.ts'
 import { openPool } from './pool.ts'
@@ -129,4 +129,47 @@ test('processes that start at the same time apply each step once', async () => {
   await Promise.all(pools.map(one => one.end()))
   const { rows: steps } = await pool.query(`SELECT step FROM ${other}.migrations`)
   expect(steps.map(({ step }) => step)).toContain(1)
+})
+
+test('an answer that was lost after the rows were stored: storing them again changes nothing', async () => {
+  const wire = await wireTo(on.server)
+  const through = openPool({ url: wire.url, name: 'lossy', deadline: 5000 })
+  onTestFinished(() => through.end())
+  const lossy = new PostgresSink(through, schema)
+  const lost = wire.loseAnswerTo('INSERT INTO')
+  await expect(lossy.store([finished(1), finished(2)], origin, signal)).rejects.toThrow()
+  await lost
+  await until(async () => (await rows()).length === 2, 'the rows are there all the same')
+  expect(await lossy.store([finished(1), finished(2)], origin, signal)).toEqual(new Map())
+  expect(await rows()).toHaveLength(2)
+})
+
+test('a server that stands still is given up after the deadline', async () => {
+  const hasty = openPool({ url: on.server.url, name: 'hasty', deadline: 300 })
+  onTestFinished(() => hasty.end())
+  const waiting = new PostgresSink(hasty, schema)
+  await waiting.store([finished(1)], origin, signal)
+  on.server.pause()
+  try {
+    await expect(waiting.store([finished(2)], origin, signal)).rejects.toThrow('timeout')
+  } finally {
+    on.server.resume()
+  }
+  await waiting.store([finished(2)], origin, signal)
+  expect(await rows()).toHaveLength(2)
+})
+
+test('whatever a payload has in it stays a text', async () => {
+  const texts = [
+    "a'; DROP TABLE messages; --",
+    'a\\',
+    '$$',
+    '$q$',
+    "E'\\x41'",
+    'ä\u2028\ud83d\ude00',
+    '"',
+    '\n',
+  ]
+  expect(await sink.store([finished(1, { texts }, texts)], origin, signal)).toEqual(new Map())
+  expect(await rows()).toMatchObject([{ payload: { texts }, result: texts }])
 })

@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import type { Finished, Origin, Refused, Sink } from '@conveyor/stream'
-import type { Pool } from 'pg'
+import pg from 'pg'
 import { isRowFault } from './pool.ts'
 
 /** A package as its row has it. */
@@ -14,23 +15,15 @@ interface Row {
  * others of their batch are stored.
  */
 export class PostgresSink implements Sink {
-  private readonly insert: string
-
   /**
    * @param pool whose tables {@link migrate} has made
    * @param failed told of each statement that failed
    */
   constructor(
-    private readonly pool: Pool,
-    schema: string,
+    private readonly pool: pg.Pool,
+    private readonly schema: string,
     private readonly failed: (error: Error) => void = () => {},
-  ) {
-    this.insert = `
-      INSERT INTO "${schema}".messages (stream, epoch, consumer, id, package, produced_at, payload, result)
-      SELECT $1, $2, $3, id, package, to_timestamp(at), payload, result
-      FROM json_to_recordset($4) AS row(id text, package bigint, at float8, payload jsonb, result jsonb)
-      ON CONFLICT (stream, epoch, id) DO NOTHING`
-  }
+  ) {}
 
   async store(packages: readonly Finished[], origin: Origin, signal: AbortSignal): Promise<Refused> {
     const refused = new Map<string, string>()
@@ -54,10 +47,8 @@ export class PostgresSink implements Sink {
     signal: AbortSignal,
   ): Promise<void> {
     signal.throwIfAborted()
-    const { stream, epoch, consumer } = origin
     try {
-      const values = [stream, epoch, consumer, `[${rows.map(({ json }) => json).join()}]`]
-      await this.pool.query({ name: 'store', text: this.insert, values })
+      await this.pool.query(this.insertOf(rows, origin))
     } catch (error) {
       this.failed(error as Error)
       if (!isRowFault(error)) throw error
@@ -70,6 +61,27 @@ export class PostgresSink implements Sink {
       await this.storeRows(rows.slice(half), origin, refused, signal)
     }
   }
+
+  /**
+   * The whole statement as text, without parameters: so it is one message of the protocol, which nothing between here and
+   * the server can mix with another's. (PGlite's socket server does that: https://github.com/electric-sql/pglite/issues/1046)
+   */
+  private insertOf(rows: readonly Row[], { stream, epoch, consumer }: Origin): string {
+    const names = [stream, epoch, consumer].map(pg.escapeLiteral).join()
+    return `
+      INSERT INTO "${this.schema}".messages (stream, epoch, consumer, id, package, produced_at, payload, result)
+      SELECT ${names}, id, package, to_timestamp(at), payload, result
+      FROM json_to_recordset(${quoted(`[${rows.map(({ json }) => json).join()}]`)})
+        AS row(id text, package bigint, at float8, payload jsonb, result jsonb)
+      ON CONFLICT (stream, epoch, id) DO NOTHING`
+  }
+}
+
+/** What begins and ends a text in SQL, https://www.postgresql.org/docs/current/sql-syntax-lexical.html; nobody can guess it. */
+const QUOTE = `$q${randomBytes(12).toString('hex')}$`
+
+function quoted(text: string): string {
+  return text.includes(QUOTE) ? pg.escapeLiteral(text) : QUOTE + text + QUOTE
 }
 
 /** Throws for what JSON cannot hold. */

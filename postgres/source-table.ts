@@ -25,9 +25,6 @@ export const MOST_COUNTED = 1_000_000
 /** Ms between two looks whether transactions have ended. */
 const LOOK = 50
 
-/** Transactions, by their virtual ids, and whether they are prepared for a two-phase commit. */
-type Transactions = ReadonlyMap<string, boolean>
-
 /**
  * The rows of a table in the order of their ids, with nothing left out.
  *
@@ -85,14 +82,14 @@ export class SourceTable {
   settled(): Observable<number> {
     return defer(() => this.writers()).pipe(
       expand(left =>
-        left.size === 0
+        left.length === 0
           ? EMPTY
           : timer(LOOK).pipe(
               switchMap(() => this.writers()),
-              map(now => stillThere(left, now)),
+              map(now => left.filter(id => now.includes(id))),
             ),
       ),
-      map(({ size }) => size),
+      map(({ length }) => length),
     )
   }
 
@@ -110,10 +107,13 @@ export class SourceTable {
     })
   }
 
-  /** Transactions that hold a lock with which one writes, on the table or what inherits from it. */
-  private async writers(): Promise<Transactions> {
-    const { rows } = await this.pool.query<{ id: string; prepared: boolean }>(WRITERS, [this.table.oid])
-    return new Map(rows.map(({ id, prepared }) => [id, prepared]))
+  /**
+   * Virtual ids of the transactions that hold a lock with which one writes, on the table or what inherits from it. One
+   * that is prepared for a two-phase commit keeps its id.
+   */
+  private async writers(): Promise<string[]> {
+    const { rows } = await this.pool.query<{ id: string }>(WRITERS, [this.table.oid])
+    return rows.map(({ id }) => id)
   }
 }
 
@@ -127,18 +127,8 @@ const WRITERS = `
   WITH RECURSIVE tree AS (
     SELECT $1::oid AS oid UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.oid
   )
-  SELECT DISTINCT virtualtransaction AS id, pid IS NULL AS prepared
+  SELECT DISTINCT virtualtransaction AS id
   FROM pg_locks
   WHERE locktype = 'relation' AND granted AND relation IN (SELECT oid FROM tree)
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`
-
-/**
- * Those of `before` that are there `now`. One that is prepared meanwhile goes on under another id: in place of each
- * that is gone, all that are prepared are waited for.
- */
-function stillThere(before: Transactions, now: Transactions): Transactions {
-  const left = [...before].filter(([id]) => now.has(id))
-  const gone = [...before].some(([id, prepared]) => !prepared && !now.has(id))
-  return new Map(gone ? [...left, ...[...now].filter(([, prepared]) => prepared)] : left)
-}

@@ -165,6 +165,24 @@ test('two stages: queries are answered by the first, the second writes, and noth
   expect(output).toContain('NO ISSUES DETECTED')
 })
 
+test('rows of a database of its own instead of files, also when that is killed in between', async () => {
+  const command = conveyor('up --packages 4000 --rate 1000 --consumers 2 --sink postgres')
+  await said(command, /committed=[1-9]\d{2}/)
+  const database = (await processesIn(dir)).find(line => line.includes('pglite.js')) as string
+  process.kill(Number.parseInt(database, 10), 'SIGKILL')
+  await said(command, /PostgreSQL ended \(SIGKILL\): starting it again/)
+  expect(await command.ended(PATIENCE), command.lastWords(40)).toEqual(OK)
+  expect(command.output).toContain('Given out: 4,000   in the table: 4,000   in the dead letters: 0')
+  expect(command.output).toContain('NO ISSUES DETECTED')
+  expect(await run('up --packages 5000 --rate max --consumers 2 --sink postgres')).toContain(
+    'in the table: 5,000',
+  )
+
+  const files = conveyor('up --packages 10 --rate max --output-dir out')
+  expect(await files.ended(PATIENCE)).toEqual({ code: 2, signal: null })
+  expect(files.output).toMatch(/run \S+ has been written to a database: --sink postgres goes on with it/)
+})
+
 test('validate knows the dead letters of a Redis that it is told of', async () => {
   const redis = await startRedis({ path: (await findRedisServer({ interactive: false })).path })
   onTestFinished(() => redis.stop())
@@ -209,6 +227,8 @@ const WRONG: [args: string, env: NodeJS.ProcessEnv, said: RegExp][] = [
   ['up --consumers 0', {}, /--consumers.*0/],
   ['up --redis-url localhost', {}, /--redis-url.*localhost/],
   ['up --nonsense', {}, /--nonsense/],
+  ['up --sink nowhere', {}, /--sink.*nowhere.*file, postgres/],
+  ['up --sink postgres --database-url localhost', {}, /--database-url.*localhost/],
   ['up', { RATE: 'banana' }, /banana.*RATE/],
   ['up --mix success=x', {}, /--mix.*success=x.*success, retry, fail, order, test, query, each once/],
   ['up', { MIX: 'none=1' }, /none=1.*MIX/],

@@ -2,10 +2,11 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
 import { chmod, chown, mkdtemp, rm } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, onTestFinished } from 'vitest'
 import { freePort, until } from './redis.ts'
 
 /** Where Debian keeps the servers that are installed, the newest last. */
@@ -91,6 +92,20 @@ export class PostgresServer {
     }
   }
 
+  /** SIGSTOP and SIGCONT for all its processes: connections stand, nothing is answered. */
+  pause(): void {
+    this.signal('SIGSTOP')
+  }
+
+  resume(): void {
+    this.signal('SIGCONT')
+  }
+
+  private signal(signal: NodeJS.Signals): void {
+    const pid = this.child?.pid as number
+    for (const one of [pid, ...childrenOf(pid)]) send(one, signal)
+  }
+
   /** SIGKILL for the server and all that it has started, as when the power fails: their locks and memory are gone. */
   async kill(): Promise<void> {
     const { child } = this
@@ -98,7 +113,7 @@ export class PostgresServer {
     const gone = once(child, 'exit')
     const started = childrenOf(child.pid as number)
     child.kill('SIGKILL')
-    for (const pid of started) kill(pid)
+    for (const pid of started) send(pid, 'SIGKILL')
     await gone
     // A new server refuses to start as long as one of them is attached to the old one's memory.
     await until(
@@ -115,8 +130,7 @@ export class PostgresServer {
 
 const children = new Set<ChildProcess>()
 process.on('exit', () => {
-  for (const child of children)
-    for (const pid of [child.pid as number, ...childrenOf(child.pid as number)]) kill(pid)
+  for (const { pid = 0 } of children) for (const one of [pid, ...childrenOf(pid)]) send(one, 'SIGKILL')
 })
 
 function childrenOf(pid: number): number[] {
@@ -128,9 +142,9 @@ function childrenOf(pid: number): number[] {
   }
 }
 
-function kill(pid: number): void {
+function send(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(pid, 'SIGKILL')
+    process.kill(pid, signal)
   } catch {
     // It has ended by itself.
   }
@@ -147,5 +161,56 @@ export function usePostgres(): { readonly server: PostgresServer } {
     get server() {
       return server
     },
+  }
+}
+
+/** A wire to a server that loses answers. */
+export interface PostgresWire {
+  readonly url: string
+  /** Lets the server answer the next statement whose text has `part`, loses what it says, and cuts the connection. */
+  loseAnswerTo(part: string): Promise<void>
+}
+
+/** Starts a wire, for as long as the test lasts. */
+export async function wireTo({ port, url }: PostgresServer): Promise<PostgresWire> {
+  let trap: { part: string; sprung: () => void } | undefined
+  const wires = new Set<Socket>()
+  const relay = createServer(near => {
+    const far = connect(port, '127.0.0.1')
+    let losing: (() => void) | undefined
+    for (const socket of [near, far]) {
+      wires.add(socket)
+      socket.on('error', () => {})
+      socket.once('close', () => {
+        wires.delete(socket)
+        near.destroy()
+        far.destroy()
+      })
+    }
+    near.on('data', data => {
+      if (trap && data.includes(trap.part)) {
+        losing = trap.sprung
+        trap = undefined
+      }
+      far.write(data)
+    })
+    far.on('data', data => {
+      if (!losing) return near.write(data)
+      losing() // the server has executed it
+      near.resetAndDestroy()
+    })
+  })
+  relay.listen(0, '127.0.0.1')
+  await once(relay, 'listening')
+  onTestFinished(() => {
+    relay.close()
+    for (const socket of wires) socket.destroy()
+  })
+  return {
+    url: url.replace(`:${port}/`, `:${(relay.address() as AddressInfo).port}/`),
+    loseAnswerTo: part =>
+      new Promise(sprung => {
+        trap = { part, sprung }
+      }),
   }
 }

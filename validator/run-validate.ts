@@ -12,6 +12,8 @@ export interface RunValidateOptions {
   outputDir: string
   /** How many packages there should be, 1 to `expect`. Default: 1 to the highest found. */
   expect?: number | undefined
+  /** What to call the directory in the report. Default: itself. */
+  label?: string | undefined
   /** Packages that are dead letters, each with its reason. Default: nothing is known of any. */
   dead?: ReadonlyMap<number, string> | undefined
   /** Print all that the report holds, up to 1,000 entries of each list; else the first 20. */
@@ -36,10 +38,10 @@ export interface Out {
  * else goes wrong is 2 as well, because a process that fails with an error exits with 1.
  */
 export async function runValidate(options: RunValidateOptions, out: Out): Promise<0 | 1 | 2> {
-  const { outputDir, expect, dead, verbose, json } = options
+  const { outputDir, expect, dead, label, verbose, json } = options
   const progress = progressLine(out.stderr)
   try {
-    const report = await validate({ outputDir, expect, dead, onProgress: progress.update })
+    const report = await validate({ outputDir, expect, dead, label, onProgress: progress.update })
     progress.clear()
     const color = out.stdout.hasColors?.() ?? false
     await print(out.stdout, json ? `${asciiJson(report)}\n` : formatReport(report, { verbose, color }))

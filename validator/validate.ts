@@ -28,6 +28,8 @@ export interface ValidateOptions {
    * count as given out, so without `expect` all up to the highest of them should be there.
    */
   dead?: ReadonlyMap<number, string> | undefined
+  /** What to call the directory in the report. Default: itself. */
+  label?: string | undefined
   /** How many entries of each list the report keeps, 0 to 100,000. Default 1,000. Totals are complete anyway. */
   detailLimit?: number | undefined
   /** Called after every 16 MiB, and at the end. */
@@ -48,7 +50,7 @@ export interface ValidateOptions {
  *   be read, or when an option is out of its range
  */
 export async function validate(options: ValidateOptions): Promise<Report> {
-  const { outputDir, expect, dead, detailLimit = 1_000, onProgress } = options
+  const { outputDir, expect, dead, label, detailLimit = 1_000, onProgress } = options
   checkWholeNumber('expect', expect, Number.MAX_SAFE_INTEGER)
   checkWholeNumber('detailLimit', detailLimit, MOST_DETAILS)
 
@@ -110,7 +112,7 @@ export async function validate(options: ValidateOptions): Promise<Report> {
   }
   return {
     verdict: issues(totals).length === 0 ? 'ok' : 'issues',
-    outputDir,
+    outputDir: label ?? outputDir,
     expect: expect ?? null,
     totals,
     range: processed === 0 ? null : { first: lowest, last: highest },

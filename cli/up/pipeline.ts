@@ -1,7 +1,7 @@
-import { createServer } from 'node:net'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DEFAULTS, flush, forget, type StreamState } from '@conveyor/stream'
+import { freePort } from '../free-port.ts'
 import type { StreamWatch } from '../stream-watch.ts'
 import { waiting } from './summary.ts'
 import { Supervisor } from './supervisor.ts'
@@ -16,6 +16,8 @@ export interface PipelineOptions {
   /** For people: which Redis. */
   readonly redis: string
   readonly outputDir: string
+  /** URL of the database whose rows are written in place of files, if there is one. */
+  readonly database: string | undefined
   readonly consumers: number
   readonly packages: number | undefined
   readonly rate: string | undefined
@@ -96,7 +98,7 @@ export class Pipeline {
   }
 
   async start(): Promise<void> {
-    const { first, watch, packages, rate, mix, seed, handler } = this.options
+    const { first, watch, packages, rate, mix, seed, handler, database } = this.options
     const port = await freePort(8000)
     this.producer = `http://127.0.0.1:${port}`
     this.supervisor.start('producer', 'producer', {
@@ -108,13 +110,15 @@ export class Pipeline {
       PACKAGES: String(packages ?? 0),
     })
     const does = { ...(handler && { HANDLER: handler }) }
-    if (!first) return this.startConsumers('c', watch, does)
+    const writes =
+      database === undefined ? { OUTPUT: 'file' } : { OUTPUT: 'postgres', DATABASE_URL: database }
+    if (!first) return this.startConsumers('c', watch, { ...does, ...writes })
     // Each stream has a producer that looks after it. This one emits nothing.
     const { stream, group } = watch.keys
     this.supervisor.start('producer', stream, { GROUPS: group, PORT: '0', RATE: '0', PACKAGES: '0' })
     const forward = { OUTPUT: 'none', FORWARD_TO: stream, FORWARD_GROUPS: group }
     await this.startConsumers('p', first, { ...does, ...forward })
-    await this.startConsumers('c', watch, { HANDLER: '' })
+    await this.startConsumers('c', watch, { HANDLER: '', ...writes })
   }
 
   private async startConsumers(prefix: string, watch: StreamWatch, env: NodeJS.ProcessEnv): Promise<void> {
@@ -241,20 +245,4 @@ export class Pipeline {
       // It is starting, stopped, or busy: the last figures stand.
     }
   }
-}
-
-/** `wanted` if nothing listens there, else any free port. */
-async function freePort(wanted: number): Promise<number> {
-  for (const port of [wanted, 0]) {
-    const found = await new Promise<number | undefined>(done => {
-      const server = createServer()
-      server.once('error', () => done(undefined))
-      server.listen(port, '127.0.0.1', () => {
-        const address = server.address()
-        server.close(() => done(typeof address === 'object' && address ? address.port : undefined))
-      })
-    })
-    if (found !== undefined) return found
-  }
-  return wanted
 }

@@ -3,13 +3,15 @@ import { MOST_SEED } from '@conveyor/producer/mix'
 import { ConfigError, EXIT } from '@conveyor/service'
 import type { StreamState } from '@conveyor/stream'
 import { CannotAnalyse, exitCode, formatReport, type Report, validate } from '@conveyor/validator'
+import { type OwnPostgres, ownPostgres } from '../database/own-postgres.ts'
+import { withRows } from '../database/rows.ts'
 import { StreamWatch } from '../stream-watch.ts'
 import { oneStage, stages } from './flow.ts'
 import { ownRedis } from './own-redis.ts'
 import { type Ended, Pipeline } from './pipeline.ts'
 import { count } from './summary.ts'
 import { balance, deadPackages } from './verdict.ts'
-import { createView } from './view.ts'
+import { createView, type View } from './view.ts'
 
 export interface UpOptions {
   /** Stop after this package; 0 or undefined for no end. */
@@ -27,6 +29,10 @@ export interface UpOptions {
   /** What the consumers do with a package: path of a module, or `demo`. */
   readonly handler?: string
   readonly flow?: 'stages'
+  /** Where packages are written; default: output files. */
+  readonly sink?: 'file' | 'postgres'
+  /** The PostgreSQL to use; default: one of its own. */
+  readonly databaseUrl?: string
 }
 
 /**
@@ -40,6 +46,10 @@ export async function up(options: UpOptions): Promise<number> {
   const own = options.redisUrl ? undefined : await ownRedis(text => view.say(text))
   const url = options.redisUrl ?? (own?.url as string)
   const outputDir = options.outputDir || 'consumer_output'
+  const database =
+    options.sink === 'postgres'
+      ? await theDatabase(options.databaseUrl ?? process.env.DATABASE_URL, view)
+      : undefined
   const flow = options.flow === 'stages' ? stages() : oneStage()
   const watch = new StreamWatch(url, flow.keys)
   const first = flow.first && new StreamWatch(url, flow.first)
@@ -49,8 +59,11 @@ export async function up(options: UpOptions): Promise<number> {
     watch,
     first,
     view,
-    redis: own?.label ?? url.replace(/\/\/[^@/]*@/, '//***@'),
+    redis: [own?.label ?? withoutPassword(url), ...(database ? [`PostgreSQL ${database.label}`] : [])].join(
+      '   ',
+    ),
     outputDir,
+    database: database?.url,
     consumers: options.consumers ?? 3,
     packages: options.packages,
     rate: options.rate,
@@ -62,17 +75,38 @@ export async function up(options: UpOptions): Promise<number> {
   const interrupted = onInterrupt(() => pipeline.kill())
   try {
     if (options.fresh) await pipeline.startFresh()
+    else await checkPlace(watch, database === undefined)
     await pipeline.start()
     const ended = await pipeline.run(interrupted)
     if (ended.unusable) throw new ConfigError(`not drained: ${ended.stuck}`)
-    return await verdict(ended, watch, first, outputDir)
+    return await verdict(ended, watch, first, outputDir, database?.url)
   } finally {
     pipeline.kill()
     watch.close()
     first?.close()
+    await database?.stop()
     await own?.stop()
   }
 }
+
+/** A run is written to one place: what it has elsewhere would seem to be missing. Throws `ConfigError`. */
+async function checkPlace(watch: StreamWatch, toFiles: boolean): Promise<void> {
+  const state = await watch.look()
+  if (!state?.done) return
+  const inFiles = state.consumers.some(({ output }) => output > 0)
+  if (inFiles === toFiles) return
+  throw new ConfigError(
+    `run ${state.epoch} has been written to ${inFiles ? 'files' : 'a database'}: --sink ${inFiles ? 'file' : 'postgres'} goes on with it, --fresh begins a new one`,
+  )
+}
+
+/** The database that was asked for, or one of its own. */
+async function theDatabase(url: string | undefined, view: View): Promise<OwnPostgres> {
+  if (url === undefined) return ownPostgres(text => view.say(text))
+  return { url, label: withoutPassword(url), stop: async () => {} }
+}
+
+const withoutPassword = (url: string) => url.replace(/\/\/[^@/]*@/, '//***@')
 
 /** Prints what came out. */
 async function verdict(
@@ -80,11 +114,20 @@ async function verdict(
   watch: StreamWatch,
   upstream: StreamWatch | undefined,
   outputDir: string,
+  database: string | undefined,
 ): Promise<number> {
   const dead = await deadPackages(await watch.redis(), watch.keys, state?.epoch)
   let report: Report
   try {
-    report = await validate({ outputDir, expect: state?.sequence ?? 0, dead })
+    const schema = process.env.DATABASE_SCHEMA || 'conveyor'
+    const expected = { expect: state?.sequence ?? 0, dead }
+    report =
+      database === undefined
+        ? await validate({ outputDir, ...expected })
+        : await withRows(
+            { url: database, schema, stream: watch.keys.stream, epoch: state?.epoch },
+            (dir, label) => validate({ outputDir: dir, label, ...expected }),
+          )
   } catch (error) {
     if (stuck === undefined || !(error instanceof CannotAnalyse)) throw error
     throw new Error(`not drained: ${stuck}`, { cause: error }) // which is why there is nothing to analyse
@@ -92,7 +135,10 @@ async function verdict(
   const color = process.stdout.hasColors?.() ?? false
   process.stdout.write(`\n${formatReport(report, { verbose: false, color })}`)
   const whole = first === undefined || tellStage(first, upstream?.keys.stream ?? '')
-  if (state) process.stdout.write(`${balance(state, report).join('\n')}\n`)
+  if (state)
+    process.stdout.write(
+      `${balance(state, report, database === undefined ? 'in files' : 'in the table').join('\n')}\n`,
+    )
   if (stuck === undefined) return whole ? exitCode(report) : EXIT.failed
   process.stdout.write(`Not drained: ${stuck}\n`)
   return EXIT.failed
