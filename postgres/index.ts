@@ -1,3 +1,4 @@
+export type { Pool } from 'pg'
 export { exportRows } from './export.ts'
 export { type FoundTable, findTable, type TableName } from './find-table.ts'
 export { migrate } from './migrate.ts'
