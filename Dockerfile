@@ -11,13 +11,13 @@ FROM base AS build
 COPY --from=manifests /conveyor ./
 RUN npm ci
 COPY . .
-RUN node_modules/.bin/tsc -b producer consumer telemetry cli \
+RUN node_modules/.bin/tsc -b producer consumer source rabbitmq telemetry cli \
  && mkdir /app \
- && find . -path ./node_modules -prune -o \( -path '*/dist/*.js' -o -path '*/lua/*' -o -path '*/bin/*' \) -type f -exec cp --parents {} /app \;
+ && find . -path ./node_modules -prune -o \( -path '*/dist/*.js' -o -path '*/lua/*' -o -path '*/migrations/*' -o -path '*/bin/*' \) -type f -exec cp --parents {} /app \;
 
 FROM base AS dependencies
 COPY --from=manifests /conveyor ./
-RUN npm ci --omit=dev --workspace=producer --workspace=consumer --workspace=telemetry --workspace=cli \
+RUN npm ci --omit=dev --workspace=producer --workspace=consumer --workspace=source --workspace=rabbitmq --workspace=telemetry --workspace=cli \
  && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.[cm]ts' \) -delete
 
 FROM base

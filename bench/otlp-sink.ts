@@ -1,6 +1,7 @@
 import { Server, ServerCredentials } from '@grpc/grpc-js'
 
-const SERVICES = ['trace.v1.TraceService', 'metrics.v1.MetricsService']
+const METRICS = 'metrics.v1.MetricsService'
+const SERVICES = ['trace.v1.TraceService', METRICS]
 const raw = (value: Buffer) => value
 
 /** Accepts OTLP over gRPC, as a Collector would, and counts what comes. */
@@ -13,8 +14,11 @@ export class OtlpSink {
     readonly url: string,
   ) {}
 
-  /** @param port 0 takes any free one */
-  static async start(port = 0): Promise<OtlpSink> {
+  /**
+   * @param port 0 takes any free one
+   * @param metrics gets what comes of metrics, undecoded
+   */
+  static async start(port = 0, metrics: (request: Buffer) => void = () => {}): Promise<OtlpSink> {
     const server = new Server({ 'grpc.max_receive_message_length': -1 })
     const bound = await new Promise<number>((resolve, reject) => {
       server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, at) =>
@@ -39,6 +43,7 @@ export class OtlpSink {
           Export: (call: { request: Buffer }, reply: (error: null, answer: Buffer) => void) => {
             sink.requests++
             sink.bytes += call.request.length
+            if (service === METRICS) metrics(call.request)
             reply(null, Buffer.alloc(0))
           },
         },

@@ -9,6 +9,7 @@ import { produce } from './produce.ts'
 import { profile } from './profile.ts'
 import { retries } from './retries.ts'
 import { memory } from './soak.ts'
+import { store } from './store.ts'
 import { telemetry } from './telemetry.ts'
 import { recovery } from './time-to-recover.ts'
 import { trimming } from './trim-pause.ts'
@@ -18,6 +19,7 @@ export const PARTS = {
   consume,
   produce,
   ingest,
+  postgres: store,
   latency,
   ladder,
   growth,

@@ -122,7 +122,12 @@ program
       return
     }
     const { withRows } = await import('./database/rows.ts')
-    const table = { url, schema: process.env.DATABASE_SCHEMA || 'conveyor', stream: theStream() }
+    const table = {
+      url,
+      schema: process.env.DATABASE_SCHEMA || 'conveyor',
+      stream: theStream(),
+      group: theGroup(),
+    }
     process.exitCode = await withRows(table, (directory, label) =>
       runValidate({ outputDir: directory, label, dead, ...options }, process),
     )
@@ -147,8 +152,12 @@ function theStream(): string {
   return process.env.STREAM || 'number_stream'
 }
 
+function theGroup(): string {
+  return process.env.GROUP || 'consumer_group'
+}
+
 async function deadLettersAt(redisUrl: string): Promise<ReadonlyMap<number, string>> {
-  const target = { redisUrl, stream: theStream(), group: process.env.GROUP || 'consumer_group' }
+  const target = { redisUrl, stream: theStream(), group: theGroup() }
   const { deadPackages } = await import('./up/verdict.ts')
   return withRedis(target, async (redis, keys) =>
     deadPackages(redis, keys, (await inspect(redis, keys)).epoch),

@@ -67,7 +67,7 @@ export class Consumer {
     }
     this.events.subscribe(event => this.note(event))
     logEvents(this.events, log)
-    measureConsumer(this.events, config.CONSUMER_ID)
+    measureConsumer(this.events, keysOf(config.STREAM, config.GROUP), config.CONSUMER_ID)
   }
 
   /** Whether a session is open and its output can be written. */

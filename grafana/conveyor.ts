@@ -19,19 +19,20 @@ import {
   steps,
   words,
 } from './panels.ts'
+import { GROUP, last, over, percentiles as percentilesOfAll, STREAM, shareOf } from './queries.ts'
+import { queues } from './queues.ts'
 import {
-  GROUP,
+  CHOSEN,
+  chosen,
   heat,
-  last,
+  highest,
   now,
   nowAll,
   nowMost,
-  over,
   percentiles,
   perSecond,
-  shareOf,
   total,
-} from './queries.ts'
+} from './streams.ts'
 
 const processed = perSecond('messages_processed_total', 'consumer')
 const processedTotal = total('messages_processed_total', 'consumer')
@@ -60,9 +61,12 @@ const overview: Row = {
       'blue',
     ).overrideByName('done', colours('green')),
     coloured(
-      stat('Lag', 'Packages that are not yet delivered to the group that is furthest behind.', COUNT, [
-        last(now('conveyor_lag'), 'lag'),
-      ]),
+      stat(
+        'Lag',
+        'Packages that are not yet delivered to the group that is furthest behind, of each stream.',
+        COUNT,
+        [last(now('conveyor_lag'), 'lag')],
+      ),
       'green',
       [1000, 'orange'],
     ),
@@ -75,7 +79,7 @@ const overview: Row = {
     ),
     coloured(
       stat('Oldest pending', 'Age of the oldest entry that is delivered and not settled.', 's', [
-        last(now('conveyor_oldest_pending_age_seconds'), 'oldest pending'),
+        last(highest('conveyor_oldest_pending_age_seconds'), 'oldest pending'),
       ]),
       'green',
       [5, 'orange'],
@@ -90,7 +94,10 @@ const overview: Row = {
     ),
     coloured(
       stat('Consumers alive', 'Consumers whose last heartbeat is less than two seconds old.', COUNT, [
-        last(`count(${now('conveyor_heartbeat_age_seconds', 'consumer')} < 2) or vector(0)`, 'alive'),
+        last(
+          `count(${highest('conveyor_heartbeat_age_seconds', STREAM, 'consumer')} < 2) or vector(0)`,
+          'alive',
+        ),
       ]),
       'red',
       [1, 'green'],
@@ -173,7 +180,7 @@ const consumers: Row = {
         'Heartbeat age',
         'Since each consumer’s last heartbeat. Past the line, its peers take over what it has in hand.',
         's',
-        [over(now('conveyor_heartbeat_age_seconds', 'consumer'), '{{consumer}}')],
+        [over(highest('conveyor_heartbeat_age_seconds', 'consumer'), '{{consumer}}')],
       ).span(8),
       1,
     ),
@@ -196,8 +203,8 @@ const latency: Row = {
       'Handler of traced packages',
       'From the spans that were sampled. Each dot is a package; it leads to its trace.',
       's',
-      percentiles(
-        'traces_span_metrics_duration_seconds{service_name="conveyor-consumer",span_name="process number_stream"}',
+      percentilesOfAll(
+        'traces_span_metrics_duration_seconds{service_name="conveyor-consumer",span_name=~"process $stream"}',
       ),
     ).span(8),
     series('Requests to Redis', 'A batch appended (send) or settled (settle), until Redis’ answer.', 's', [
@@ -236,7 +243,7 @@ const stream: Row = {
     ).span(4),
     coloured(
       stat('Trimming', 'Held back while a group still needs what could be trimmed.', 'none', [
-        last(now('conveyor_stream_pinned'), 'trimming'),
+        last(highest('conveyor_stream_pinned'), 'trimming'),
       ]).mappings([words({ 0: ['free', 'green'], 1: ['held back', 'orange'] })]),
       'text',
     ).span(4),
@@ -273,7 +280,7 @@ const retries: Row = {
         'Overdue',
         'How late the first package is that waits for another attempt. Past the line, no consumer returns it.',
         's',
-        [over(now('conveyor_retry_overdue_seconds', GROUP), '{{messaging_consumer_group_name}}')],
+        [over(highest('conveyor_retry_overdue_seconds', GROUP), '{{messaging_consumer_group_name}}')],
       ).span(8),
       30,
     ),
@@ -330,11 +337,11 @@ const faults: Row = {
     ),
     steps(
       series('Deaths by reason', 'Entries that went to the dead letters, counted up.', COUNT, [
-        over(total('conveyor_dead_total', 'error_type'), '{{error_type}}'),
+        over(`${total('conveyor_dead_total', 'error_type')} > 0`, '{{error_type}}'),
       ]).span(8),
     ),
     states('Backpressure', 'What holds reading or sending back, and when.', [
-      over(now('conveyor_backpressure', 'job', 'reason'), '{{job}} {{reason}}'),
+      over(highest('conveyor_backpressure', 'job', 'reason'), '{{job}} {{reason}}'),
     ])
       .mappings([words({ 0: ['flowing', 'green'], 1: ['held back', 'orange'] })])
       .span(8),
@@ -356,7 +363,7 @@ const output: Row = {
       ...percentiles('conveyor_flush_duration_seconds'),
     ]).span(6),
     series('Held', 'Entries that all consumers have received and not settled.', COUNT, [
-      over('sum (last_over_time(conveyor_held[$__rate_interval]))', 'held'),
+      over(`sum (last_over_time(${chosen('conveyor_held')}[$__rate_interval]))`, 'held'),
     ]).span(6),
   ],
 }
@@ -365,6 +372,7 @@ export const conveyor = (): Dashboard =>
   dashboard({
     uid: 'conveyor',
     title: 'Conveyor: pipeline',
-    description: 'What goes in, what comes out, and what is between.',
-    rows: [overview, throughput, consumers, latency, stream, retries, faults, output],
+    description: 'What goes in, what comes out, and what is between, of the streams that are chosen.',
+    variables: [CHOSEN],
+    rows: [overview, queues, throughput, consumers, latency, stream, retries, faults, output],
   })

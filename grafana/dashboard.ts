@@ -7,6 +7,7 @@ import {
   DashboardLinkType,
   type Panel,
   RowBuilder,
+  type VariableModel,
 } from '@grafana/grafana-foundation-sdk/dashboard'
 
 const TAG = 'conveyor'
@@ -23,10 +24,12 @@ export interface Page {
   readonly title: string
   readonly description: string
   readonly rows: Row[]
+  /** What can be chosen above the panels. */
+  readonly variables?: Builder<VariableModel>[]
 }
 
 /** What all dashboards have in common. */
-export function dashboard({ uid, title, description, rows }: Page): Dashboard {
+export function dashboard({ uid, title, description, rows, variables = [] }: Page): Dashboard {
   const builder = new DashboardBuilder(title)
     .uid(uid)
     .description(description)
@@ -44,6 +47,7 @@ export function dashboard({ uid, title, description, rows }: Page): Dashboard {
         .tooltip('Jaeger')
         .targetBlank(true),
     ])
+  for (const variable of variables) builder.withVariable(variable)
   for (const row of rows) {
     if (row.title !== undefined) builder.withRow(new RowBuilder(row.title))
     for (const panel of row.panels) builder.withPanel(panel)

@@ -2,10 +2,15 @@ import { DataqueryBuilder, PromQueryFormat } from '@grafana/grafana-foundation-s
 
 export const PROMETHEUS = { type: 'prometheus', uid: 'prometheus' }
 
+/** The label that names a stream. */
+export const STREAM = 'messaging_destination_name'
+
 /** The label that names a consumer group. */
 export const GROUP = 'messaging_consumer_group_name'
 
 const grouped = (labels: string[]) => (labels.length > 0 ? ` by (${labels.join(', ')})` : '')
+
+export const sum = (series: string, ...labels: string[]): string => `sum${grouped(labels)} (${series})`
 
 /**
  * A gauge now: the highest of the processes that reported lately. What a process reported before it ended
@@ -17,17 +22,12 @@ export function now(metric: string, ...labels: string[]): string {
 
 /** The same, added up over the labels. */
 export function nowAll(metric: string, ...labels: string[]): string {
-  return `sum (${now(metric, ...labels)})`
-}
-
-/** A gauge now, added up over the labels within each group: of the group where that is most. */
-export function nowMost(metric: string, ...labels: string[]): string {
-  return `max (sum by (${GROUP}) (${now(metric, GROUP, ...labels)}))`
+  return sum(now(metric, ...labels))
 }
 
 /** A counter's growth in a second, over all processes. */
 export function perSecond(metric: string, ...labels: string[]): string {
-  return `sum${grouped(labels)} (rate(${metric}[$__rate_interval]))`
+  return sum(`rate(${metric}[$__rate_interval])`, ...labels)
 }
 
 /**
@@ -35,8 +35,8 @@ export function perSecond(metric: string, ...labels: string[]): string {
  * misses neither a process' first value nor a counter that begins with its first event.
  */
 export function total(metric: string, ...labels: string[]): string {
-  const sum = `sum${grouped(labels)} (max_over_time(${metric}[$__range]))`
-  return labels.length > 0 ? sum : `${sum} or vector(0)`
+  const all = sum(`max_over_time(${metric}[$__range])`, ...labels)
+  return labels.length > 0 ? all : `${all} or vector(0)`
 }
 
 export function quantile(q: number, histogram: string, ...labels: string[]): string {

@@ -26,7 +26,7 @@ export async function openPostgresSink(
   options: OpenSinkOptions,
 ): Promise<{ sink: PostgresSink; close(): Promise<void> }> {
   const { url, schema, consumer, deadline, stop, note } = options
-  const pool = openPool({ url, name: `conveyor-${consumer}`, deadline })
+  const pool = openPool({ url, name: `conveyor-${consumer}`, deadline, connections: 2 })
   const prepare = async () => {
     await migrate(pool, schema)
     await warnOfLoss(pool, note)

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import type { Finished, Message, Origin } from '@conveyor/stream'
 import type { Pool } from 'pg'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
@@ -8,7 +9,7 @@ import { openPool } from './pool.ts'
 import { PostgresSink } from './sink.ts'
 
 const on = usePostgres()
-const origin: Origin = { stream: 'numbers', epoch: 'e1', consumer: 'c1' }
+const origin: Origin = { stream: 'numbers', group: 'workers', epoch: 'e1', consumer: 'c1' }
 const { signal } = new AbortController()
 
 let pool: Pool
@@ -43,6 +44,7 @@ test('a package is a row, with what its handler returned', async () => {
   expect(await rows()).toMatchObject([
     {
       stream: 'numbers',
+      consumer_group: 'workers',
       epoch: 'e1',
       id: '1783728000000-1',
       package: '1',
@@ -70,11 +72,12 @@ test('the same message twice in one batch is one row', async () => {
   expect(await rows()).toHaveLength(1)
 })
 
-test('runs and streams of one number are different messages', async () => {
+test('runs, groups and streams of one number are different messages', async () => {
   await sink.store([finished(1)], origin, signal)
   await sink.store([finished(1)], { ...origin, epoch: 'e2' }, signal)
   await sink.store([finished(1)], { ...origin, stream: 'other' }, signal)
-  expect(await rows()).toHaveLength(3)
+  await sink.store([finished(1)], { ...origin, group: 'others' }, signal)
+  expect(await rows()).toHaveLength(4)
 })
 
 test('rows that cannot be stored are refused, and the others of their batch are stored', async () => {
@@ -172,4 +175,15 @@ test('whatever a payload has in it stays a text', async () => {
   ]
   expect(await sink.store([finished(1, { texts }, texts)], origin, signal)).toEqual(new Map())
   expect(await rows()).toMatchObject([{ payload: { texts }, result: texts }])
+})
+
+test("the trigger of the documentation fills a table of one's own, each order once", async () => {
+  const docs = await readFile(new URL('../docs/sources-and-sinks.md', import.meta.url), 'utf8')
+  const example = /```sql\n([\s\S]*?)```/.exec(docs)?.[1] as string
+  await pool.query(`SET search_path TO ${schema}; ${example.replace('conveyor.', '')}`)
+  const order = (n: number) => finished(n, { body: { product: `p${n}`, price: n + 0.5 } })
+  await sink.store([order(1), order(2)], origin, signal)
+  await sink.store([order(2), order(3)], origin, signal)
+  const { rows: orders } = await pool.query(`SELECT product, price FROM ${schema}.orders ORDER BY product`)
+  expect(orders).toEqual([1, 2, 3].map(n => ({ product: `p${n}`, price: `${n}.5` })))
 })

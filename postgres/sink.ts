@@ -10,11 +10,14 @@ interface Row {
 }
 
 /**
- * Stores packages as rows of `messages`, a batch in one statement, each (stream, epoch, message id) once: what is
+ * Stores packages as rows of `messages`, a batch in one statement, each (stream, group, epoch, message id) once: what is
  * stored again after a lost answer changes nothing. Rows that PostgreSQL can never take are refused one by one, the
  * others of their batch are stored.
  */
 export class PostgresSink implements Sink {
+  /** One batch is made, or its answer read, while PostgreSQL works on the other. */
+  readonly concurrency = 2
+
   /**
    * @param pool whose tables {@link migrate} has made
    * @param failed told of each statement that failed
@@ -66,14 +69,14 @@ export class PostgresSink implements Sink {
    * The whole statement as text, without parameters: so it is one message of the protocol, which nothing between here and
    * the server can mix with another's. (PGlite's socket server does that: https://github.com/electric-sql/pglite/issues/1046)
    */
-  private insertOf(rows: readonly Row[], { stream, epoch, consumer }: Origin): string {
-    const names = [stream, epoch, consumer].map(pg.escapeLiteral).join()
+  private insertOf(rows: readonly Row[], { stream, group, epoch, consumer }: Origin): string {
+    const names = [stream, group, epoch, consumer].map(pg.escapeLiteral).join()
     return `
-      INSERT INTO "${this.schema}".messages (stream, epoch, consumer, id, package, produced_at, payload, result)
+      INSERT INTO "${this.schema}".messages (stream, consumer_group, epoch, consumer, id, package, produced_at, payload, result)
       SELECT ${names}, id, package, to_timestamp(at), payload, result
       FROM json_to_recordset(${quoted(`[${rows.map(({ json }) => json).join()}]`)})
         AS row(id text, package bigint, at float8, payload jsonb, result jsonb)
-      ON CONFLICT (stream, epoch, id) DO NOTHING`
+      ON CONFLICT (stream, consumer_group, epoch, id) DO NOTHING`
   }
 }
 

@@ -79,7 +79,7 @@ export class Producer {
     this.lookup = new Lookup({ url, stream, groups, deadline })
     this.control = new BehaviorSubject<Control>({ rate: config.RATE, paused: false })
     this.events.subscribe(event => this.note(event))
-    measureProducer(this.events, () => ({
+    measureProducer(this.events, stream, () => ({
       backpressure: this.status().backpressure,
       pinnedBy: this.trims.pinnedBy,
     }))

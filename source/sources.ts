@@ -58,7 +58,7 @@ export class Sources {
     this.runs = new SourceRuns(this.asking, schema, STREAM)
     for (const of of config.SOURCES) this.all.set(of.name, this.open(of))
     this.events.subscribe(event => this.hear(event))
-    measureAppends(this.events)
+    measureAppends(this.events, STREAM)
   }
 
   /** Runs until `stop` is aborted. Rejects with what cannot be mended. */

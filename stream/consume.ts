@@ -49,13 +49,13 @@ export interface ConsumeOptions extends SessionOptions {
  */
 export function consume(options: ConsumeOptions): Observable<Settled> {
   const { events, stop } = options
-  let previous: string | undefined
+  let previous: Previous | undefined
   if (!options.groups.includes(options.keys.group)) {
     return throwError(() => new Error(`group ${options.keys.group} is not among the groups of the stream`))
   }
   return defer(() => opening(options, previous)).pipe(
     switchMap(session => {
-      previous = session.token
+      previous = { token: session.token, idle: session.idle }
       return run(session, options)
     }),
     retry({
@@ -70,10 +70,13 @@ export function consume(options: ConsumeOptions): Observable<Settled> {
   )
 }
 
+/** What of a session goes on in the next. */
+type Previous = Pick<Session, 'token' | 'idle'>
+
 /** Opens a session; unsubscribing calls it off. */
-function opening(options: SessionOptions, previous: string | undefined): Observable<Session> {
+function opening(options: SessionOptions, previous: Previous | undefined): Observable<Session> {
   const off = new AbortController()
-  const session = openSession(options, previous, off.signal)
+  const session = openSession(options, previous?.token, off.signal, previous?.idle.seconds)
   let given = false
   return from(session).pipe(
     tap(() => {

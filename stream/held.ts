@@ -1,3 +1,4 @@
+import { IdleTime } from './idle.ts'
 import type { Blocked, Load } from './measure-consumer.ts'
 
 /**
@@ -15,11 +16,13 @@ export class Held {
    * @param maxEntries most entries held
    * @param maxBytes most bytes of their data; a single entry may exceed it
    * @param blocked another reason to take nothing more, if there is one
+   * @param idle counts while nothing is held and something may be taken; whoever adds entries stops it before
    */
   constructor(
     private readonly maxEntries: number,
     private readonly maxBytes: number,
     private readonly blocked: () => Blocked | undefined,
+    readonly idle = new IdleTime(),
   ) {
     this.largest = maxBytes / 16 // start small: it is not known yet how large they are
   }
@@ -37,7 +40,7 @@ export class Held {
   /** How full it is, for those who watch. */
   get load(): Load {
     const full = this.bytes >= this.maxBytes || this.entries.size >= this.maxEntries
-    return { size: this.entries.size, full, blocked: this.blocked() }
+    return { size: this.entries.size, full, blocked: this.blocked(), idle: this.idle.seconds }
   }
 
   get roomBytes(): number {
@@ -73,6 +76,8 @@ export class Held {
 
   /** To be called when something changed that {@link until} may wait for. */
   changed(): void {
+    if (this.entries.size === 0 && !this.blocked()) this.idle.start()
+    else this.idle.stop()
     if (this.waiting.length === 0) return
     const waiting = this.waiting
     this.waiting = []

@@ -1,7 +1,8 @@
+import type { Attributes } from '@opentelemetry/api'
 import type { Subscription } from 'rxjs'
 import type { Events } from './events.ts'
 import type { ConsumerState, StreamState } from './inspect.ts'
-import { createBackpressure, getMeter, observe, requests } from './metrics.ts'
+import { createBackpressure, getMeter, observe, ofGroup, ofStream, requests } from './metrics.ts'
 import { errorTypeOf } from './reasons.ts'
 import { ATTRIBUTE, METRIC } from './semconv.ts'
 
@@ -22,18 +23,18 @@ export interface ProducerLoad {
   readonly pinnedBy: string | null
 }
 
-/** Counts what a process appends, and how long that takes, until it is unsubscribed. */
-export function measureAppends(events: Events): Subscription {
-  const meter = getMeter()
-  const produced = counter(METRIC.produced, '{message}', 'Packages given out')
-  const restarts = counter(METRIC.restarts, '{restart}', 'Sessions or connections lost')
-  const request = requests(meter)
-  const send = { [ATTRIBUTE.operation]: 'send' }
+/** Counts what a process appends to a stream, and how long that takes, until it is unsubscribed. */
+export function measureAppends(events: Events, stream: string): Subscription {
+  const mine = ofStream(stream)
+  const produced = counter(mine, METRIC.produced, '{message}', 'Packages given out')
+  const restarts = counter(mine, METRIC.restarts, '{restart}', 'Sessions or connections lost')
+  const request = requests(getMeter())
+  const send = { ...mine, [ATTRIBUTE.operation]: 'send' }
   return events.subscribe(event => {
     if (event.type === 'appended') {
-      produced.add(event.count)
+      produced.add(event.count, mine)
       request.record(event.ms / 1000, send)
-    } else if (event.type === 'restarting') restarts.add(1)
+    } else if (event.type === 'restarting') restarts.add(1, mine)
   })
 }
 
@@ -41,31 +42,34 @@ export function measureAppends(events: Events): Subscription {
  * Counts a producer's events in metrics, and shows the stream and its groups as they were last inspected,
  * until it is unsubscribed. One process does so for all: a sum over consumers would count them many times.
  */
-export function measureProducer(events: Events, load: () => ProducerLoad): Subscription {
-  const trimmed = counter(METRIC.trimmed, '{message}', 'Entries trimmed')
-  const trims = counter(METRIC.trims, '{operation}', 'Trims')
-  const groups = new Groups()
+export function measureProducer(events: Events, stream: string, load: () => ProducerLoad): Subscription {
+  const mine = ofStream(stream)
+  const trimmed = counter(mine, METRIC.trimmed, '{message}', 'Entries trimmed')
+  const trims = counter(mine, METRIC.trims, '{operation}', 'Trims')
+  const groups = new Groups(stream)
   const subscription = events.subscribe(event => {
     if (event.type === 'trimmed') {
-      trimmed.add(event.removed)
-      trims.add(1)
+      trimmed.add(event.removed, mine)
+      trims.add(1, mine)
     } else if (event.type === 'inspected') groups.see(event.group, event.state)
   })
-  subscription.add(measureAppends(events))
+  subscription.add(measureAppends(events, stream))
   subscription.add(observeGroups(groups))
   subscription.add(observeFailures(groups))
   subscription.add(observeProducer(load, groups))
   return subscription
 }
 
-function counter(name: string, unit: string, description: string) {
+function counter(mine: Attributes, name: string, unit: string, description: string) {
   const created = getMeter().createCounter(name, { unit, description })
-  created.add(0) // a first one is an increase only from a zero
+  created.add(0, mine) // a first one is an increase only from a zero
   return created
 }
 
 /** What was last seen of each group. */
 class Groups {
+  /** Attributes of what is about the stream. */
+  readonly attributes: Attributes
   private readonly seen = new Map<string, { state: StreamState; at: number }>()
   /** Group -> how many dead letters for each reason that there has been: one that is gone is shown as 0. */
   private readonly byReason = new Map<string, Map<string, number>>()
@@ -73,6 +77,15 @@ class Groups {
   private readonly consumers = new Map<string, Map<string, number>>()
   /** Group and consumer -> its beat, and when it was first seen there, by performance.now(). */
   private beats = new Map<string, { beat: number; since: number }>()
+
+  constructor(private readonly stream: string) {
+    this.attributes = ofStream(stream)
+  }
+
+  /** Attributes of what is about a group. */
+  of(group: string): Attributes {
+    return ofGroup({ stream: this.stream, group })
+  }
 
   see(group: string, state: StreamState): void {
     const at = performance.now()
@@ -144,23 +157,23 @@ function observeGroups(groups: Groups): () => void {
     const fresh = groups.fresh
     const [first] = fresh
     if (!first) return
-    result.observe(length, first[1].length)
-    result.observe(givenOut, first[1].sequence)
-    result.observe(done, Math.min(...fresh.map(([, state]) => state.done)))
+    result.observe(length, first[1].length, groups.attributes)
+    result.observe(givenOut, first[1].sequence, groups.attributes)
+    result.observe(done, Math.min(...fresh.map(([, state]) => state.done)), groups.attributes)
     for (const [group, state] of fresh) {
-      const ofGroup = { [ATTRIBUTE.group]: group }
-      result.observe(lag, state.lag, ofGroup)
-      result.observe(oldest, (state.oldestPending ?? 0) / 1000, ofGroup)
+      const mine = groups.of(group)
+      result.observe(lag, state.lag, mine)
+      result.observe(oldest, (state.oldestPending ?? 0) / 1000, mine)
       for (const { id, pending: held, unflushed: bytes } of state.consumers.filter(isThere)) {
-        const ofConsumer = { ...ofGroup, [ATTRIBUTE.consumer]: id }
+        const ofConsumer = { ...mine, [ATTRIBUTE.consumer]: id }
         result.observe(pending, held, ofConsumer)
         result.observe(unflushed, bytes, ofConsumer)
         const age = groups.beatAge(group, id)
         if (age !== undefined) result.observe(heartbeat, age, ofConsumer)
       }
       for (const id of groups.gone(group, state)) {
-        result.observe(pending, 0, { ...ofGroup, [ATTRIBUTE.consumer]: id })
-        result.observe(unflushed, 0, { ...ofGroup, [ATTRIBUTE.consumer]: id })
+        result.observe(pending, 0, { ...mine, [ATTRIBUTE.consumer]: id })
+        result.observe(unflushed, 0, { ...mine, [ATTRIBUTE.consumer]: id })
       }
     }
   })
@@ -182,15 +195,16 @@ function observeFailures(groups: Groups): () => void {
   const purged = total(METRIC.purged, 'Dead letters of this run that were deleted for good')
   return observe(meter, [waiting, overdue, deadLetters, letters, replays, purged], result => {
     const fresh = groups.fresh
-    for (const [, state] of fresh.slice(0, 1)) result.observe(deadLetters, state.deadLetters)
+    for (const [, state] of fresh.slice(0, 1))
+      result.observe(deadLetters, state.deadLetters, groups.attributes)
     for (const [group, state] of fresh) {
-      const ofGroup = { [ATTRIBUTE.group]: group }
-      result.observe(waiting, state.waiting, ofGroup)
-      result.observe(overdue, Math.max(0, -(state.nextDue ?? 0)) / 1000, ofGroup)
-      result.observe(replays, state.replayed, ofGroup)
-      result.observe(purged, state.purged, ofGroup)
+      const mine = groups.of(group)
+      result.observe(waiting, state.waiting, mine)
+      result.observe(overdue, Math.max(0, -(state.nextDue ?? 0)) / 1000, mine)
+      result.observe(replays, state.replayed, mine)
+      result.observe(purged, state.purged, mine)
       for (const [reason, count] of groups.letters(group))
-        result.observe(letters, count, { ...ofGroup, [ATTRIBUTE.errorType]: reason })
+        result.observe(letters, count, { ...mine, [ATTRIBUTE.errorType]: reason })
     }
   })
 }
@@ -203,8 +217,7 @@ function observeProducer(load: () => ProducerLoad, groups: Groups): () => void {
   const backpressure = createBackpressure(meter)
   return observe(meter, [pinned, backpressure], result => {
     const { backpressure: waits, pinnedBy } = load()
-    result.observe(backpressure, Number(waits), { [ATTRIBUTE.reason]: 'backlog' })
-    for (const [group] of groups.fresh)
-      result.observe(pinned, Number(group === pinnedBy), { [ATTRIBUTE.group]: group })
+    result.observe(backpressure, Number(waits), { ...groups.attributes, [ATTRIBUTE.reason]: 'backlog' })
+    for (const [group] of groups.fresh) result.observe(pinned, Number(group === pinnedBy), groups.of(group))
   })
 }

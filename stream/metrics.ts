@@ -1,11 +1,28 @@
-import { type Histogram, type Meter, metrics, type ObservableGauge } from '@opentelemetry/api'
-import { METRIC, SCOPE } from './semconv.ts'
+import {
+  type Attributes,
+  type Histogram,
+  type Meter,
+  metrics,
+  type ObservableGauge,
+} from '@opentelemetry/api'
+import type { Keys } from './keys.ts'
+import { ATTRIBUTE, METRIC, SCOPE } from './semconv.ts'
 
 /** Upper bounds of histogram buckets, seconds: half a millisecond can be told from one. */
 const BOUNDARIES = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0015, 0.002, 0.0025, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25,
   0.5, 0.75, 1, 2.5, 5, 10, 30, 60,
 ]
+
+/** What tells a stream's metrics from those of others. Made once, and not for each value. */
+export function ofStream(stream: string): Attributes {
+  return { [ATTRIBUTE.destination]: stream }
+}
+
+/** The same for what is about one of its groups. */
+export function ofGroup({ stream, group }: Pick<Keys, 'stream' | 'group'>): Attributes {
+  return { ...ofStream(stream), [ATTRIBUTE.group]: group }
+}
 
 /** Instruments are made when they are needed: those made before the SDK is there never record. */
 export function getMeter(): Meter {
@@ -28,21 +45,28 @@ const OFFERED = Symbol.for('conveyor.histograms')
 
 interface Offering {
   [OFFERED]?: {
-    create(options: {
-      scope: string
-      name: string
-      unit: string
-      description: string
-      boundaries: number[]
-    }): Durations
+    create(
+      options: { scope: string; name: string; unit: string; description: string; boundaries: number[] },
+      attributes: Attributes,
+    ): Durations
   }
 }
 
-/** As {@link seconds}, for what is recorded with every package. */
-export function secondsOfPackages(meter: Meter, name: string, description: string): Durations {
+/** As {@link seconds}, for what is recorded with every package. Each value gets the attributes, besides its own. */
+export function secondsOfPackages(
+  meter: Meter,
+  name: string,
+  description: string,
+  attributes: Attributes,
+): Durations {
   const offered = (globalThis as Offering)[OFFERED]
-  if (!offered) return seconds(meter, name, description)
-  return offered.create({ scope: SCOPE, name, unit: 's', description, boundaries: BOUNDARIES })
+  if (offered) {
+    return offered.create({ scope: SCOPE, name, unit: 's', description, boundaries: BOUNDARIES }, attributes)
+  }
+  const histogram = seconds(meter, name, description)
+  return {
+    record: (value, more) => histogram.record(value, more ? { ...attributes, ...more } : attributes),
+  }
 }
 
 export function requests(meter: Meter): Histogram {

@@ -97,7 +97,9 @@ async function* readNew(session: Session, turn: Turn): AsyncGenerator<Delivery[]
       const received = Date.now()
       let bytes = 0
       const found: Delivery[] = []
-      for (const [id, fields] of replies.take() ?? reply?.[0]?.[1] ?? []) {
+      const entries = replies.take() ?? reply?.[0]?.[1] ?? []
+      if (entries.length > 0) held.idle.stop()
+      for (const [id, fields] of entries) {
         const size = sizeOf(fields)
         bytes += size
         found.push(deliver(session, id, fields, 1, size, received))
@@ -172,6 +174,7 @@ async function handOver(session: Session, rows: Pending[]): Promise<[looked: num
   const received = Date.now()
   let bytes = 0
   const batch: Delivery[] = []
+  if (entries.length > 0) session.held.idle.stop()
   for (const [id, deliveries, fields] of entries) {
     const size = sizeOf(fields)
     bytes += size
@@ -187,6 +190,7 @@ async function handOver(session: Session, rows: Pending[]): Promise<[looked: num
 async function giveUp(session: Session, [entry, , , deliveries]: Pending): Promise<Delivery[]> {
   const { keys } = session.options
   const [row] = (await answer(session.redis.xrange(keys.stream, entry, entry))) as Entry[]
+  session.held.idle.stop()
   const delivery = deliver(session, entry, row?.[1] ?? [], deliveries, 0, Date.now())
   const { message } = delivery
   const number = message instanceof Poison ? undefined : message.package

@@ -8,6 +8,7 @@ import { EntrySpans } from './entry-spans.ts'
 import type { Events } from './events.ts'
 import type { Forward } from './forward.ts'
 import { Held } from './held.ts'
+import { IdleTime } from './idle.ts'
 import { checkName, type Keys } from './keys.ts'
 import { observeLoad, type PackageDurations, packageDurations } from './measure-consumer.ts'
 import { openStream } from './open.ts'
@@ -69,7 +70,8 @@ export class Session {
   /** What the reads are answered with. */
   readonly replies: Replies
   readonly spans: EntrySpans
-  readonly durations: PackageDurations = packageDurations()
+  readonly durations: PackageDurations
+  readonly idle: IdleTime
   private nextFull = false
   private readonly endObserving: () => void
 
@@ -87,16 +89,21 @@ export class Session {
     length: number,
     /** The next stream's epoch. */
     readonly next: string | undefined,
+    /** Seconds that earlier sessions of this process had nothing to do. */
+    idle: number,
   ) {
     const { maxHeld, maxHeldBytes, maxUnflushed } = options.settings
     this.committed = this.flushed = this.forgotten = length
-    this.held = new Held(maxHeld, maxHeldBytes, () => {
+    const blocked = () => {
       if (this.unflushed > maxUnflushed) return 'disk'
       return this.nextFull ? 'next' : undefined
-    })
+    }
+    this.idle = new IdleTime(idle)
+    this.held = new Held(maxHeld, maxHeldBytes, blocked, this.idle)
     this.replies = new Replies(reader)
     this.spans = new EntrySpans(options.keys, options.consumer, options.url)
-    const ends = [observeLoad(() => this.held.load)]
+    this.durations = packageDurations(options.keys)
+    const ends = [observeLoad(options, () => this.held.load)]
     const watching = options.forward?.full.subscribe(full => {
       this.nextFull = full
       this.held.changed()
@@ -106,7 +113,11 @@ export class Session {
       for (const end of ends) end()
     }
     this.writer = run && new OutputWriter(logs, options.keys, run, options.consumer)
-    options.stop.addEventListener('abort', () => this.held.changed(), { signal: this.lost.signal })
+    const stop = () => {
+      this.idle.end()
+      this.held.changed()
+    }
+    options.stop.addEventListener('abort', stop, { signal: this.lost.signal })
   }
 
   /** Bytes that are committed and may not be on disk yet. */
@@ -135,6 +146,7 @@ export class Session {
   /** Lets go of connections and files, without a word to Redis. */
   dispose(): void {
     this.lost.abort()
+    this.idle.end()
     this.endObserving()
     for (const redis of [this.redis, this.reader, this.logs]) redis.disconnect()
     void this.writer?.close()
@@ -157,6 +169,7 @@ export async function tidy(redis: Redis, keys: Keys, consumer: string): Promise<
  *
  * @param previous token of this process' own earlier session, which may be replaced at once
  * @param signal calls the opening off, and lets go of what was opened by then
+ * @param idle seconds that earlier sessions of this process had nothing to do
  * @throws {ConsumerIdInUse} the id belongs to a live process
  * @throws {StreamUnusable} a recorded group or the stream is missing
  * @throws `InvalidName`, `OutputRefused`, `ConnectionLost`, `RedisError`, or a system error of the output directory
@@ -165,6 +178,7 @@ export async function openSession(
   options: SessionOptions,
   previous?: string,
   signal?: AbortSignal,
+  idle = 0,
 ): Promise<Session> {
   const { url, keys, settings, events } = options
   const consumer = checkName('consumer id', options.consumer)
@@ -193,7 +207,7 @@ export async function openSession(
     if (run) await prepareRunFolder(run, keys)
     const length = await hold(redis, options, epoch, token, previous, run)
     const [reader, logs] = await Promise.all([connection('read', 0), connection('output')])
-    result = new Session(options, epoch, token, redis, reader, logs, run, length, next)
+    result = new Session(options, epoch, token, redis, reader, logs, run, length, next, idle)
     await result.writer?.create(length)
     signal?.throwIfAborted()
     events.next({ type: 'sessionOpened', consumer, epoch, output: length })

@@ -11,7 +11,7 @@ const MAX_ENTRIES = 1000
 const MAX_BYTES = 4 * 1024 * 1024
 
 /**
- * Has the session's sink store what is done, one batch at a time, and emits outcomes when they may be committed: what
+ * Has the session's sink store what is done, in batches, and emits outcomes when they may be committed: what
  * the sink refuses is dead. While the sink cannot be reached they wait, and with them reading. Without a sink it
  * changes nothing. Errors when the session is lost meanwhile.
  */
@@ -21,6 +21,7 @@ export function store(session: Session): OperatorFunction<Outcome[], Outcome[]> 
   return gather(
     waiting => fitting(waiting, session),
     batch => storeAll(session, sink, batch),
+    sink.concurrency,
   )
 }
 
@@ -38,7 +39,7 @@ async function storeAll(session: Session, sink: Sink, batch: Outcome[]): Promise
 
 async function untilStored(session: Session, sink: Sink, finished: readonly Finished[]): Promise<Refused> {
   const { keys, consumer, events } = session.options
-  const origin = { stream: keys.stream, epoch: session.epoch, consumer }
+  const origin = { stream: keys.stream, group: keys.group, epoch: session.epoch, consumer }
   const { signal } = session.lost
   for (let attempt = 1; ; attempt++) {
     const asked = performance.now()

@@ -42,6 +42,24 @@ test('attributes have points of their own', async () => {
   ])
 })
 
+test('those of several streams are one histogram, and a value has its own attributes besides', async () => {
+  const histograms = new Histograms()
+  const [a, b] = ['a', 'b'].map(stream => histograms.create(options, { stream }))
+  b?.record(1)
+  a?.record(1)
+  a?.record(1, { 'error.type': 'handler failed' })
+  histograms.create(options, { stream: 'b' }).record(1, { 'error.type': 'handler failed' })
+  histograms.create(options, { stream: 'b' }).record(1)
+  const found = await points(histograms)
+  expect(found.map(({ attributes, value }) => [attributes, value.count])).toEqual([
+    [{ stream: 'a' }, 1],
+    [{ stream: 'b' }, 2],
+    [{ stream: 'a', 'error.type': 'handler failed' }, 1],
+    [{ stream: 'b', 'error.type': 'handler failed' }, 1],
+  ])
+  expect((await histograms.collect()).resourceMetrics.scopeMetrics).toHaveLength(1)
+})
+
 test('one that nothing was recorded in shows nothing', async () => {
   const histograms = new Histograms()
   histograms.create(options)

@@ -35,13 +35,15 @@ export class Histograms implements MetricProducer {
     return this
   }
 
-  /** The histogram of that name; it is made when it is asked for first. */
-  create(options: HistogramOptions): FastHistogram {
-    const there = this.all.get(options.name)
-    if (there) return there
-    const made = new FastHistogram(options)
-    this.all.set(options.name, made)
-    return made
+  /**
+   * What records in the histogram of that name, which is made when it is asked for first.
+   *
+   * @param attributes of everything that is recorded here
+   */
+  create(options: HistogramOptions, attributes: Attributes = {}): FastSeries {
+    const histogram = this.all.get(options.name) ?? new FastHistogram(options)
+    this.all.set(options.name, histogram)
+    return new FastSeries(histogram, attributes)
   }
 
   async collect(): Promise<CollectionResult> {
@@ -54,34 +56,49 @@ export class Histograms implements MetricProducer {
   }
 }
 
-/** Counts since it was made. */
-export class FastHistogram {
-  private readonly started = Date.now()
+/** Records under attributes that are looked up once; a value that has further ones costs a look more. */
+export class FastSeries {
   private readonly plain: Point
   private readonly others = new Map<string, Point>()
 
-  constructor(readonly options: HistogramOptions) {
-    this.plain = new Point(options.boundaries, {})
+  constructor(
+    private readonly histogram: FastHistogram,
+    private readonly attributes: Attributes,
+  ) {
+    this.plain = histogram.point(attributes)
   }
 
-  record(value: number, attributes?: Attributes): void {
-    const point = attributes ? this.point(attributes) : this.plain
+  record(value: number, more?: Attributes): void {
+    const point = more ? this.other(more) : this.plain
     point.record(value)
   }
 
-  private point(attributes: Attributes): Point {
+  private other(more: Attributes): Point {
+    const key = JSON.stringify(more)
+    const point = this.others.get(key) ?? this.histogram.point({ ...this.attributes, ...more })
+    this.others.set(key, point)
+    return point
+  }
+}
+
+/** Counts since it was made. */
+export class FastHistogram {
+  private readonly started = Date.now()
+  private readonly points = new Map<string, Point>()
+
+  constructor(readonly options: HistogramOptions) {}
+
+  /** The point with these attributes. */
+  point(attributes: Attributes): Point {
     const key = JSON.stringify(attributes)
-    let point = this.others.get(key)
-    if (!point) {
-      point = new Point(this.options.boundaries, attributes)
-      this.others.set(key, point)
-    }
+    const point = this.points.get(key) ?? new Point(this.options.boundaries, attributes)
+    this.points.set(key, point)
     return point
   }
 
   data(now: number): HistogramMetricData {
     const { name, unit, description } = this.options
-    const points = [this.plain, ...this.others.values()].filter(({ count }) => count > 0)
+    const points = [...this.points.values()].filter(({ count }) => count > 0)
     return {
       descriptor: { name, unit, description, valueType: ValueType.DOUBLE },
       aggregationTemporality: AggregationTemporality.CUMULATIVE,

@@ -159,7 +159,7 @@ export function newName(): string {
   return `s${process.pid}_${++streams}`
 }
 
-export function freePort(): Promise<number> {
+function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once('error', reject)
     server.listen(0, '127.0.0.1', () => {

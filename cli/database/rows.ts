@@ -1,18 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { codeOf, exportRows, isSettingsFault, openPool } from '@conveyor/postgres'
+import { codeOf, exportRows, isSettingsFault, openPool, type Rows } from '@conveyor/postgres'
 import { ConfigError } from '@conveyor/service'
 import { ConnectionLost } from '@conveyor/stream'
-
-/** Rows of a run of a stream. */
-export interface Table {
-  readonly url: string
-  readonly schema: string
-  readonly stream: string
-  /** Default: the latest run that has rows. */
-  readonly epoch?: string | undefined
-}
 
 /** Ms that a statement may take. */
 const DEADLINE = 60_000
@@ -22,19 +13,19 @@ const DEADLINE = 60_000
  * `ConnectionLost` when the database cannot be reached, `ConfigError` when there is no such database or table.
  */
 export async function withRows<T>(
-  table: Table,
+  { url, ...rows }: Rows & { readonly url: string },
   work: (directory: string, label: string) => Promise<T>,
 ): Promise<T> {
-  const { url, schema, stream } = table
+  const { schema, stream, group } = rows
   const pool = openPool({ url, name: 'conveyor-validate', deadline: DEADLINE })
   const directory = await mkdtemp(join(tmpdir(), 'conveyor-rows-'))
   try {
-    const epoch = await exportRows(pool, table, directory).catch(error => {
+    const epoch = await exportRows(pool, rows, directory).catch(error => {
       throw explained(error)
     })
     // Without rows there is still something to check: that none is missing.
     if (epoch === undefined) await writeFile(join(directory, 'consumer_none.txt'), '')
-    const label = `table ${schema}.messages, stream ${stream}${epoch ? `, run ${epoch}` : ''}`
+    const label = `table ${schema}.messages, stream ${stream}, group ${group}${epoch ? `, run ${epoch}` : ''}`
     return await work(directory, label)
   } finally {
     await pool.end()

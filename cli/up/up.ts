@@ -124,9 +124,8 @@ async function verdict(
     report =
       database === undefined
         ? await validate({ outputDir, ...expected })
-        : await withRows(
-            { url: database, schema, stream: watch.keys.stream, epoch: state?.epoch },
-            (dir, label) => validate({ outputDir: dir, label, ...expected }),
+        : await withRows({ url: database, schema, ...watch.keys, epoch: state?.epoch }, (dir, label) =>
+            validate({ outputDir: dir, label, ...expected }),
           )
   } catch (error) {
     if (stuck === undefined || !(error instanceof CannotAnalyse)) throw error

@@ -28,9 +28,14 @@ export async function documented(): Promise<{ metrics: DocumentedMetric[]; spans
   const metrics: DocumentedMetric[] = []
   const spans: DocumentedSpan[] = []
   let jobs: readonly string[] = []
+  let common: (readonly [string, readonly string[]])[] = []
   let table = ''
   for (const line of text.split('\n')) {
-    jobs = JOBS[/[Rr]eported by (the producer|the consumer|both):/.exec(line)?.[1] ?? ''] ?? jobs
+    const [, by = '', all = ''] = /[Rr]eported by (the [\w ]+|both)(?:, with (.*?))?[:;]/.exec(line) ?? []
+    if (by) {
+      jobs = JOBS[by] ?? [] // others are not part of the stack that is looked at
+      common = [...labelsOf(all)]
+    }
     if (!line.startsWith('|')) {
       table = ''
       continue
@@ -43,7 +48,7 @@ export async function documented(): Promise<{ metrics: DocumentedMetric[]; spans
     if (table === '') table = first
     else if (table === 'metric' && first.startsWith('`')) {
       for (const [, name = ''] of first.matchAll(/`(\w+)`/g))
-        metrics.push({ name, type: second, jobs, labels: labelsOf(third) })
+        metrics.push({ name, type: second, jobs, labels: new Map([...common, ...labelsOf(third)]) })
     } else if (table === 'span' && first.startsWith('`')) {
       const services = third.split(', ').map(service => `conveyor-${service}`)
       spans.push({ name: first.replaceAll('`', ''), kind: second, services })
