@@ -2,6 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { consumerSettings } from '../consumer/config.ts'
 import { producerSettings } from '../producer/config.ts'
+import { sourceSettings } from '../source/config.ts'
 import { REASONS } from '../stream/reasons.ts'
 import { ATTRIBUTE, METRIC } from '../stream/semconv.ts'
 import { telemetrySettings } from '../telemetry/config.ts'
@@ -9,22 +10,26 @@ import { telemetrySettings } from '../telemetry/config.ts'
 const path = (name: string) => new URL(`../${name}`, import.meta.url)
 const read = (name: string) => readFile(path(name), 'utf8')
 
-test('docs/configuration.md names every variable of the services, and no other', async () => {
-  const text = await read('docs/configuration.md')
-  const documented = [...text.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(match => match[1])
-  const variables = new Set([...Object.keys(consumerSettings.shape), ...Object.keys(producerSettings.shape)])
-  expect(documented.sort()).toEqual([...variables].sort())
-})
+const SERVICES = { Producer: producerSettings, Source: sourceSettings, Consumer: consumerSettings }
 
-test('docs/configuration.md names their defaults', async () => {
-  const text = await read('docs/configuration.md')
-  for (const schema of [consumerSettings, producerSettings]) {
-    for (const [name, value] of Object.entries(schema.parse({}))) {
-      const cell = new RegExp(`^\\| \`${name}\` \\| \`?([^\`|]*?)\`? \\|`, 'm').exec(text)?.[1]
-      expect(cell, name).toBe(String(value))
-    }
-  }
-})
+/** Variables and defaults by the table in a section of docs/configuration.md. */
+async function documented(section: string): Promise<[name: string, value: string][]> {
+  const [, after = ''] = (await read('docs/configuration.md')).split(`\n## ${section}\n`)
+  const [text = ''] = after.split('\n## ')
+  const rows = text.matchAll(/^\| `([A-Z_]+)` \| `?([^`|]*?)`? ?\|/gm)
+  return [...rows].map(([, name = '', value = '']) => [name, value])
+}
+
+test.each(Object.entries(SERVICES))(
+  'docs/configuration.md names every variable of the %s, and no other, and their defaults',
+  async (section, schema) => {
+    const all = [...(await documented('Every service')), ...(await documented(section))]
+    expect(all.map(([name]) => name).sort()).toEqual(Object.keys(schema.shape).sort())
+    const values = new Map(all)
+    for (const [name, value] of Object.entries(schema.parse({})))
+      expect(values.get(name), name).toBe(String(value))
+  },
+)
 
 test('every folder that README.md names is there, and every link of the docs leads somewhere', async () => {
   const folders = [...(await read('README.md')).matchAll(/^\| ((?:`[a-z-]+\/`(?:, )?)+) \|/gm)].flatMap(
