@@ -10,7 +10,7 @@ const insert = `
   INSERT INTO ${table} (stream, consumer_group, epoch, consumer, id, package, produced_at, payload, result)
   SELECT 'bench', 'bare', 'e', '${name}', id, package, to_timestamp(at), payload, result
   FROM json_to_recordset($1) AS row(id text, package bigint, at float8, payload jsonb, result jsonb)
-  ON CONFLICT (stream, consumer_group, epoch, id) DO NOTHING`
+  ON CONFLICT (id, epoch, stream, consumer_group) DO NOTHING`
 
 process.send?.('ready')
 process.once('message', async () => {

@@ -290,7 +290,7 @@ async function serve(dir: string, port: number, server: ServerOptions): Promise<
  * A free port outside the range that the system gives to clients: while a server that was killed is away,
  * no connection of anybody may take its port.
  */
-async function quietPort(): Promise<number> {
+export async function quietPort(): Promise<number> {
   for (;;) {
     const port = 10_000 + Math.floor(Math.random() * 20_000)
     const free = await new Promise<boolean>(resolve => {

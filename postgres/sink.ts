@@ -76,7 +76,7 @@ export class PostgresSink implements Sink {
       SELECT ${names}, id, package, to_timestamp(at), payload, result
       FROM json_to_recordset(${quoted(`[${rows.map(({ json }) => json).join()}]`)})
         AS row(id text, package bigint, at float8, payload jsonb, result jsonb)
-      ON CONFLICT (stream, consumer_group, epoch, id) DO NOTHING`
+      ON CONFLICT (id, epoch, stream, consumer_group) DO NOTHING`
   }
 }
 

@@ -1,7 +1,10 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { expect, test } from 'vitest'
+import { z } from 'zod'
 import { consumerSettings } from '../consumer/config.ts'
 import { producerSettings } from '../producer/config.ts'
+import { amqpSettings, bridgeSettings } from '../rabbitmq/config.ts'
+import { common } from '../service/config.ts'
 import { sourceSettings } from '../source/config.ts'
 import { REASONS } from '../stream/reasons.ts'
 import { ATTRIBUTE, METRIC } from '../stream/semconv.ts'
@@ -10,24 +13,37 @@ import { telemetrySettings } from '../telemetry/config.ts'
 const path = (name: string) => new URL(`../${name}`, import.meta.url)
 const read = (name: string) => readFile(path(name), 'utf8')
 
-const SERVICES = { Producer: producerSettings, Source: sourceSettings, Consumer: consumerSettings }
-
 /** Variables and defaults by the table in a section of docs/configuration.md. */
-async function documented(section: string): Promise<[name: string, value: string][]> {
+async function documented(section: string): Promise<Map<string, string>> {
   const [, after = ''] = (await read('docs/configuration.md')).split(`\n## ${section}\n`)
   const [text = ''] = after.split('\n## ')
   const rows = text.matchAll(/^\| `([A-Z_]+)` \| `?([^`|]*?)`? ?\|/gm)
-  return [...rows].map(([, name = '', value = '']) => [name, value])
+  return new Map([...rows].map(([, name = '', value = '']) => [name, value]))
 }
 
-test.each(Object.entries(SERVICES))(
-  'docs/configuration.md names every variable of the %s, and no other, and their defaults',
-  async (section, schema) => {
-    const all = [...(await documented('Every service')), ...(await documented(section))]
-    expect(all.map(([name]) => name).sort()).toEqual(Object.keys(schema.shape).sort())
-    const values = new Map(all)
-    for (const [name, value] of Object.entries(schema.parse({})))
-      expect(values.get(name), name).toBe(String(value))
+/** Sections, the settings that they are about, and those which tell of the rest of these. */
+const SECTIONS: [section: string, shape: z.ZodRawShape, others: string[]][] = [
+  ['Every service', common, []],
+  ['Producer', producerSettings.shape, ['Every service']],
+  ['Source', sourceSettings.shape, ['Every service']],
+  ['Consumer', consumerSettings.shape, ['Every service', 'RabbitMQ bridge']],
+  [
+    'RabbitMQ bridge',
+    { ...bridgeSettings.shape, ...amqpSettings },
+    ['Every service', 'Producer', 'Consumer'],
+  ],
+]
+
+test.each(SECTIONS)(
+  'docs/configuration.md, %s: names every variable, no other, and their defaults',
+  async (section, shape, others) => {
+    const own = await documented(section)
+    expect([...own.keys()].filter(name => !(name in shape))).toEqual([])
+    const rest = (await Promise.all(others.map(documented))).flatMap(one => [...one])
+    const all = new Map([...rest.reverse(), ...own])
+    expect(Object.keys(shape).filter(name => !all.has(name))).toEqual([])
+    for (const [name, value] of Object.entries(z.object(shape).parse({})))
+      expect(all.get(name), name).toBe(String(value))
   },
 )
 
