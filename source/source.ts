@@ -115,7 +115,11 @@ export class Source {
   /** Completes when no row can be added any more below those that are seen. */
   private settle(table: SourceTable): Observable<never> {
     return table.settled().pipe(
-      tap(left => left > 0 && this.say(waiting(`${left} transactions that may write to the table are open`))),
+      tap(
+        left =>
+          left > 0 &&
+          this.say(waiting(`transactions that may write to the table and are still open: ${left}`)),
+      ),
       ignoreElements(),
     )
   }

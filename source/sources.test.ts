@@ -126,7 +126,7 @@ test('a run waits for transactions that write, says so, and leaves none of their
   await on.server.query(insert)
   const [path] = await run(api)
   await until(
-    async () => (await get<SourceView>(api, '/sources/system-1')).reason?.startsWith('1 transaction'),
+    async () => (await get<SourceView>(api, '/sources/system-1')).reason?.endsWith('still open: 1'),
     'it waits',
   )
   expect(await bodies(stream)).toEqual([])
