@@ -67,6 +67,11 @@ export class Pipeline {
     return this.run('rabbitmq', name, { HEALTH_PORT: '0', ...env })
   }
 
+  /** Source tables; `DATABASE_URL` says where. */
+  source(name: string, env: NodeJS.ProcessEnv = {}): ServiceProcess {
+    return this.run('source', name, { PORT: '0', ...env })
+  }
+
   private run(service: ServiceName, name: string, env: NodeJS.ProcessEnv): ServiceProcess {
     if (this.closed) throw new Error('the pipeline has been closed')
     const script = program(service)

@@ -19,6 +19,7 @@ export async function whenReady<T>(
       return await prepare()
     } catch (error) {
       signal.throwIfAborted()
+      if (error instanceof ConfigError) throw error
       if (isSettingsFault(error)) throw new ConfigError(`DATABASE_URL: ${(error as Error).message}`)
       note(error as Error)
       await sleep(backoff(attempt), undefined, { signal })

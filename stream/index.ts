@@ -46,7 +46,7 @@ export { type ConsumerState, inspect, type StreamState } from './inspect.ts'
 export { checkName, InvalidName, type Keys, keysOf } from './keys.ts'
 export { locate, type Place, type Whereabouts, whereaboutsOf } from './locate.ts'
 export { measureConsumer } from './measure-consumer.ts'
-export { measureProducer, type ProducerLoad } from './measure-producer.ts'
+export { measureAppends, measureProducer, type ProducerLoad } from './measure-producer.ts'
 export { decode, type Message, Poison, packages } from './message.ts'
 export { type OpenStream, openStream, StreamUnusable } from './open.ts'
 export type { Outcome } from './outcome.ts'
@@ -56,4 +56,14 @@ export { OutputRefused, ownerOf } from './run-folder.ts'
 export { ConsumerIdInUse } from './session.ts'
 export { DEFAULTS, type History, type Settings } from './settings.ts'
 export type { Finished, Origin, Refused, Sink } from './sink.ts'
+export {
+  SOURCE_CALL,
+  SOURCE_START,
+  type SourceAppended,
+  SourceCursor,
+  type SourceOptions,
+  type SourcePosition,
+  type SourceRow,
+  sourcePositions,
+} from './source.ts'
 export { type Trimmed, type TrimOptions, trim } from './trim.ts'

@@ -4,6 +4,8 @@ import { z } from 'zod'
 import { consumerSettings } from '../consumer/config.ts'
 import { producerSettings } from '../producer/config.ts'
 import { amqpSettings, bridgeSettings } from '../rabbitmq/config.ts'
+import { common } from '../service/config.ts'
+import { sourceSettings } from '../source/config.ts'
 import { REASONS } from '../stream/reasons.ts'
 import { ATTRIBUTE, METRIC } from '../stream/semconv.ts'
 import { telemetrySettings } from '../telemetry/config.ts'
@@ -11,24 +13,39 @@ import { telemetrySettings } from '../telemetry/config.ts'
 const path = (name: string) => new URL(`../${name}`, import.meta.url)
 const read = (name: string) => readFile(path(name), 'utf8')
 
-const SCHEMAS = [consumerSettings, producerSettings, bridgeSettings, z.object(amqpSettings)]
+/** Variables and defaults by the table in a section of docs/configuration.md. */
+async function documented(section: string): Promise<Map<string, string>> {
+  const [, after = ''] = (await read('docs/configuration.md')).split(`\n## ${section}\n`)
+  const [text = ''] = after.split('\n## ')
+  const rows = text.matchAll(/^\| `([A-Z_]+)` \| `?([^`|]*?)`? ?\|/gm)
+  return new Map([...rows].map(([, name = '', value = '']) => [name, value]))
+}
 
-test('docs/configuration.md names every variable of the services, and no other', async () => {
-  const text = await read('docs/configuration.md')
-  const documented = [...text.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(match => match[1])
-  const variables = new Set(SCHEMAS.flatMap(({ shape }) => Object.keys(shape)))
-  expect(documented.sort()).toEqual([...variables].sort())
-})
+/** Sections, the settings that they are about, and those which tell of the rest of these. */
+const SECTIONS: [section: string, shape: z.ZodRawShape, others: string[]][] = [
+  ['Every service', common, []],
+  ['Producer', producerSettings.shape, ['Every service']],
+  ['Source', sourceSettings.shape, ['Every service']],
+  ['Consumer', consumerSettings.shape, ['Every service', 'RabbitMQ bridge']],
+  [
+    'RabbitMQ bridge',
+    { ...bridgeSettings.shape, ...amqpSettings },
+    ['Every service', 'Producer', 'Consumer'],
+  ],
+]
 
-test('docs/configuration.md names their defaults', async () => {
-  const text = await read('docs/configuration.md')
-  for (const schema of SCHEMAS) {
-    for (const [name, value] of Object.entries(schema.parse({}))) {
-      const cell = new RegExp(`^\\| \`${name}\` \\| \`?([^\`|]*?)\`? \\|`, 'm').exec(text)?.[1]
-      expect(cell, name).toBe(String(value))
-    }
-  }
-})
+test.each(SECTIONS)(
+  'docs/configuration.md, %s: names every variable, no other, and their defaults',
+  async (section, shape, others) => {
+    const own = await documented(section)
+    expect([...own.keys()].filter(name => !(name in shape))).toEqual([])
+    const rest = (await Promise.all(others.map(documented))).flatMap(one => [...one])
+    const all = new Map([...rest.reverse(), ...own])
+    expect(Object.keys(shape).filter(name => !all.has(name))).toEqual([])
+    for (const [name, value] of Object.entries(z.object(shape).parse({})))
+      expect(all.get(name), name).toBe(String(value))
+  },
+)
 
 test('every folder that README.md names is there, and every link of the docs leads somewhere', async () => {
   const folders = [...(await read('README.md')).matchAll(/^\| ((?:`[a-z-]+\/`(?:, )?)+) \|/gm)].flatMap(

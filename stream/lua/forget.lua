@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Ends the stream's present life: deletes the stream, its head and all that belongs to its groups, in one
--- step, so that nobody of that life can leave anything behind for the next. Lanes expire by themselves.
+-- Ends the stream's present life: deletes the stream, its head, the positions of its sources and all that belongs to
+-- its groups, in one step, so that nobody of that life can leave anything behind for the next. Lanes expire by themselves.
 --
 -- KEYS  1 stream  2 head  3 dead letters
 -- ARGV  groups, besides those that the head records
@@ -13,7 +13,7 @@ for _, field in ipairs(redis.call('HKEYS', head)) do
   local group = string.match(field, '^group:(.*)$')
   if group then groups[group] = true end
 end
-redis.call('UNLINK', stream, head, KEYS[3])
+redis.call('UNLINK', stream, head, KEYS[3], own .. ':sources')
 local names = {}
 for group in pairs(groups) do
   local of = own .. ':' .. group .. ':'
