@@ -1,4 +1,6 @@
-import { whenReady } from './ready.ts'
+import { ConfigError } from '@conveyor/service'
+import { whenReady } from '@conveyor/stream'
+import { BrokerRefused } from './broker.ts'
 import { RabbitmqSink, type RabbitmqSinkOptions } from './sink.ts'
 import type { ExchangeOptions, QueueOptions } from './topology.ts'
 
@@ -36,19 +38,13 @@ export async function openRabbitmqSink(
   const { config, consumer, deadline, stop, note } = options
   const sink = new RabbitmqSink(sinkOptions(config, `conveyor-${consumer}`, deadline))
   const close = async () => sink.close()
-  let said = false
-  const away = (error: Error) => {
-    if (!said) note({ reason: error.message }, 'RabbitMQ cannot be reached: waiting for it')
-    said = true
-  }
-  try {
-    await whenReady(sink, away, stop)
-  } catch (error) {
-    if (!stop.aborted) {
-      sink.close()
-      throw error
-    }
-  }
+  const away = ({ message: reason }: Error) => note({ reason }, 'RabbitMQ cannot be reached: waiting for it')
+  const refusal = (error: unknown) =>
+    error instanceof BrokerRefused ? new ConfigError(`${error.setting}: ${error.message}`) : undefined
+  await whenReady(() => sink.open(), { refusal, away, signal: stop }).catch(error => {
+    sink.close()
+    throw error
+  })
   return { sink, close }
 }
 

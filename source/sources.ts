@@ -5,13 +5,13 @@ import {
   migrate,
   openPool,
   type Pool,
+  refusalOf,
   type Samples,
   type SourceRun,
   SourceRuns,
   SourceTable,
-  whenReady,
 } from '@conveyor/postgres'
-import type { Logger } from '@conveyor/service'
+import { ConfigError, type Logger } from '@conveyor/service'
 import {
   type Events,
   keysOf,
@@ -19,6 +19,7 @@ import {
   SOURCE_START,
   SourceCursor,
   type StreamEvent,
+  whenReady,
 } from '@conveyor/stream'
 import { firstValueFrom, fromEvent, ignoreElements, merge, Subject, take, takeUntil, tap } from 'rxjs'
 import type { SourceConfig, SourceTableName } from './config.ts'
@@ -178,24 +179,14 @@ export class Sources {
 
   /** Waits for PostgreSQL, and makes sure that what is needed of it is there. */
   private async prepare(stop: AbortSignal): Promise<void> {
-    let said = false
-    const away = ({ message }: Error) => {
-      if (!said) this.log.warn({ reason: message }, 'PostgreSQL cannot be reached: waiting for it')
-      said = true
+    const away = ({ message: reason }: Error) =>
+      this.log.warn({ reason }, 'PostgreSQL cannot be reached: waiting for it')
+    const work = async () => {
+      await migrate(this.sending, this.config.DATABASE_SCHEMA)
+      for (const of of this.config.SOURCES) await findTable(this.sending, of)
     }
-    try {
-      await whenReady(
-        async () => {
-          await migrate(this.sending, this.config.DATABASE_SCHEMA)
-          for (const of of this.config.SOURCES) await findTable(this.sending, of)
-        },
-        away,
-        stop,
-      )
-      this.prepared = true
-    } catch (error) {
-      if (!stop.aborted) throw error
-    }
+    const refusal = (error: unknown) => (error instanceof ConfigError ? error : refusalOf(error))
+    this.prepared = await whenReady(work, { refusal, away, signal: stop })
   }
 
   private async tableOf(of: SourceTableName): Promise<SourceTable> {

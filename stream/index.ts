@@ -67,3 +67,4 @@ export {
   sourcePositions,
 } from './source.ts'
 export { type Trimmed, type TrimOptions, trim } from './trim.ts'
+export { type ReadyOptions, whenReady } from './when-ready.ts'
