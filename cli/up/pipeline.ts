@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { DEFAULTS, flush, forget, type StreamState } from '@conveyor/stream'
 import { freePort } from '../free-port.ts'
 import type { StreamWatch } from '../stream-watch.ts'
+import type { Flow } from './flow.ts'
+import { fillSources } from './sample-orders.ts'
 import { waiting } from './summary.ts'
 import { Supervisor } from './supervisor.ts'
 import type { View } from './view.ts'
@@ -16,8 +18,12 @@ export interface PipelineOptions {
   /** For people: which Redis. */
   readonly redis: string
   readonly outputDir: string
-  /** URL of the database whose rows are written in place of files, if there is one. */
+  readonly flow: Flow
+  /** Whether rows are written, and not files. */
+  readonly toDatabase: boolean
+  /** URL of the database, and of the broker, as far as the flow needs them. */
   readonly database: string | undefined
+  readonly amqp: string | undefined
   readonly consumers: number
   readonly packages: number | undefined
   readonly rate: string | undefined
@@ -48,6 +54,8 @@ interface Trims {
 
 /** Ms between two looks at the stream. */
 const LOOK = 250
+/** Orders that are put into the source tables when nothing else is asked for. */
+const SAMPLES = 1000
 /** Ms without any progress after which draining is given up. */
 const STUCK = 30_000
 
@@ -98,27 +106,58 @@ export class Pipeline {
   }
 
   async start(): Promise<void> {
-    const { first, watch, packages, rate, mix, seed, handler, database } = this.options
+    const { first, watch, packages, rate, mix, seed, handler, flow } = this.options
     const port = await freePort(8000)
     this.producer = `http://127.0.0.1:${port}`
     this.supervisor.start('producer', 'producer', {
       PORT: String(port),
       ...(first && { STREAM: first.keys.stream, GROUPS: first.keys.group }),
-      ...(rate !== undefined && { RATE: rate }),
+      ...(flow.rows ? { RATE: '0' } : rate !== undefined && { RATE: rate }),
       ...(mix !== undefined && { MIX: mix }),
       ...(seed !== undefined && { SEED: String(seed) }),
-      PACKAGES: String(packages ?? 0),
+      PACKAGES: String(flow.rows ? 0 : (packages ?? 0)),
     })
     const does = { ...(handler && { HANDLER: handler }) }
-    const writes =
-      database === undefined ? { OUTPUT: 'file' } : { OUTPUT: 'postgres', DATABASE_URL: database }
-    if (!first) return this.startConsumers('c', watch, { ...does, ...writes })
+    const writes = this.options.toDatabase
+      ? { OUTPUT: 'postgres', DATABASE_URL: this.options.database }
+      : { OUTPUT: 'file' }
+    if (!first) {
+      await this.startConsumers('c', watch, { ...does, ...writes })
+      if (flow.rows) await this.startSource()
+      return
+    }
     // Each stream has a producer that looks after it. This one emits nothing.
     const { stream, group } = watch.keys
     this.supervisor.start('producer', stream, { GROUPS: group, PORT: '0', RATE: '0', PACKAGES: '0' })
-    const forward = { OUTPUT: 'none', FORWARD_TO: stream, FORWARD_GROUPS: group }
-    await this.startConsumers('p', first, { ...does, ...forward })
+    await this.startConsumers('p', first, { ...does, ...this.startBetween() })
     await this.startConsumers('c', watch, { HANDLER: '', ...writes })
+  }
+
+  /** Starts what is between the two stages. Returns how the first sends on what it is done with. */
+  private startBetween(): NodeJS.ProcessEnv {
+    const { watch, flow, amqp: AMQP_URL } = this.options
+    const { stream, group } = watch.keys
+    if (flow.by !== 'rabbitmq') return { OUTPUT: 'none', FORWARD_TO: stream, FORWARD_GROUPS: group }
+    const broker = { AMQP_URL, AMQP_QUEUE: stream, AMQP_ROUTING_KEY: stream }
+    this.supervisor.start('rabbitmq', 'bridge', { ...broker, GROUPS: group, HEALTH_PORT: '0' })
+    return { OUTPUT: 'rabbitmq', ...broker }
+  }
+
+  /** Starts the source, which sends what comes into its tables, and puts sample orders there. */
+  private async startSource(): Promise<void> {
+    const { watch, packages, database, view } = this.options
+    const port = await freePort(8001)
+    this.supervisor.start('source', 'source', {
+      GROUPS: watch.keys.group,
+      DATABASE_URL: database,
+      POLL_MS: '1000',
+      PORT: String(port),
+    })
+    const url = `http://127.0.0.1:${port}`
+    const { sequence = 0 } = (await watch.look()) ?? {}
+    const count = packages ? Math.max(0, packages - sequence) : SAMPLES
+    const added = await fillSources(url, count, process.env.API_TOKEN)
+    view.say(`sources ${url}/docs: ${added} sample orders added`)
   }
 
   private async startConsumers(prefix: string, watch: StreamWatch, env: NodeJS.ProcessEnv): Promise<void> {
@@ -161,11 +200,16 @@ export class Pipeline {
 
   /** Whether everything that was given out, in all stages, is done. */
   private get drained(): boolean {
-    return (this.firstState?.drained ?? !this.options.first) && this.state?.drained === true
+    const { firstState, state } = this
+    if (!state?.drained) return false
+    if (!this.options.first) return true
+    // What is in a broker is in neither stage: each package of the first is one of the last.
+    const arrived = this.options.flow.by !== 'rabbitmq' || state.sequence >= (firstState?.done ?? 0)
+    return arrived && firstState?.drained === true
   }
 
   private async drain(): Promise<Ended> {
-    await this.supervisor.stop(['producer'])
+    await this.supervisor.stop(['producer', 'source'])
     let progress = ''
     let since = performance.now()
     while (!this.drained) {
@@ -198,11 +242,13 @@ export class Pipeline {
 
   /** Stops what still runs and writes what no consumer has written. */
   private async ended(stuck: string | undefined): Promise<Ended> {
-    const { watch, outputDir, view } = this.options
+    const { watch, outputDir, view, toDatabase } = this.options
     await this.supervisor.stop(this.supervisor.running())
     const state = (await watch.look()) ?? this.state
-    const { damaged } = await flush(await watch.redis(), watch.keys, resolve(outputDir))
-    for (const { message } of damaged) view.say(message)
+    if (!toDatabase) {
+      const { damaged } = await flush(await watch.redis(), watch.keys, resolve(outputDir))
+      for (const { message } of damaged) view.say(message)
+    }
     view.end()
     const unusable = stuck !== undefined && this.supervisor.unusable
     return { state, first: this.firstState, stuck, unusable }
