@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { consumerSettings } from '../consumer/config.ts'
 import { producerSettings } from '../producer/config.ts'
 import { amqpSettings, bridgeSettings } from '../rabbitmq/config.ts'
+import { METRIC as RABBITMQ } from '../rabbitmq/semconv.ts'
 import { common } from '../service/config.ts'
 import { sourceSettings } from '../source/config.ts'
 import { REASONS } from '../stream/reasons.ts'
@@ -66,7 +67,9 @@ test('every folder that README.md names is there, and every link of the docs lea
 test('docs/telemetry.md names every metric, attribute, reason and setting', async () => {
   const text = await read('docs/telemetry.md')
   for (const reason of REASONS) expect(text, reason).toContain(`| \`${reason}\` |`)
-  const metrics = Object.values(METRIC).map(name => name.replaceAll('.', '_'))
+  const metrics = [...Object.values(METRIC), ...Object.values(RABBITMQ)].map(name =>
+    name.replaceAll('.', '_'),
+  )
   const attributes = Object.values(ATTRIBUTE).map(name => name.replace('operation.type', 'operation.name'))
   for (const name of [...metrics, ...attributes, ...Object.keys(telemetrySettings.shape)])
     expect(text, name).toMatch(new RegExp(`\\b${name.replaceAll('.', '\\.')}`))
