@@ -15,8 +15,8 @@ export interface PipelineOptions {
   /** The stream of the stage before it, if there is one. */
   readonly first: StreamWatch | undefined
   readonly view: View
-  /** For people: which Redis. */
-  readonly redis: string
+  /** For people: which Redis, and what else is used. */
+  readonly places: readonly string[]
   readonly outputDir: string
   readonly flow: Flow
   /** Whether rows are written, and not files. */
@@ -259,7 +259,7 @@ export class Pipeline {
   }
 
   private async look(phase: string | undefined): Promise<void> {
-    const { first, watch, view, packages, redis } = this.options
+    const { first, watch, view, packages, places } = this.options
     // The first stage before the second: what left the one is in the other then.
     this.firstState = (await first?.look()) ?? this.firstState
     const state = await watch.look()
@@ -275,7 +275,7 @@ export class Pipeline {
       trims: this.trims,
       packages: packages || undefined,
       running: this.supervisor.running('consumer'),
-      redis,
+      places,
       producer: this.producer,
       notes: [],
       phase: state ? phase : 'Redis does not answer',

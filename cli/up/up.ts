@@ -67,9 +67,11 @@ export async function up(options: UpOptions): Promise<number> {
     watch,
     first,
     view,
-    redis: [own?.label ?? withoutPassword(url), ...(database ? [`PostgreSQL ${database.label}`] : [])].join(
-      '   ',
-    ),
+    places: [
+      `Redis ${own?.label ?? withoutPassword(url)}`,
+      ...(database ? [`PostgreSQL ${database.label}`] : []),
+      ...(flow.by === 'rabbitmq' ? [`RabbitMQ ${withoutPassword(options.amqpUrl ?? '')}`] : []),
+    ],
     outputDir,
     flow,
     toDatabase: sink === 'postgres',
