@@ -191,3 +191,12 @@ test("the trigger of the documentation fills a table of one's own, each order on
   const { rows: orders } = await pool.query(`SELECT product, price FROM ${schema}.orders ORDER BY product`)
   expect(orders).toEqual([1, 2, 3].map(n => ({ product: `p${n}`, price: `${n}.5` })))
 })
+
+test('results that are much larger than what was handled go in several statements', async () => {
+  const large = 'x'.repeat(1_500_000)
+  const all = Array.from({ length: 12 }, (_, n) => finished(n + 1, {}, large))
+  expect(await sink.store(all, origin, signal)).toEqual(new Map())
+  expect(failures).toEqual([])
+  const { rows: sizes } = await pool.query(`SELECT length(result #>> '{}') AS n FROM ${schema}.messages`)
+  expect(sizes).toEqual(all.map(() => ({ n: large.length })))
+})

@@ -46,7 +46,7 @@ export class PostgresSink implements Sink {
         refused.set(one.message.entry, `what the handler returned is no JSON: ${(error as Error).message}`)
       }
     }
-    if (rows.length > 0) await this.storeRows(rows, origin, refused, signal)
+    for (const part of parts(rows)) await this.storeRows(part, origin, refused, signal)
     return refused
   }
 
@@ -74,6 +74,24 @@ export class PostgresSink implements Sink {
       await this.storeRows(rows.slice(half), origin, refused, signal)
     }
   }
+}
+
+/** Characters of JSON in one statement at most; a single row may have more. */
+const MOST_JSON = 4 * 1024 * 1024
+
+/** Rows of which each part fits into a statement: what handlers return may be much larger than what they were given. */
+function* parts(rows: readonly Row[]): Generator<readonly Row[]> {
+  let from = 0
+  let size = 0
+  for (const [index, { json }] of rows.entries()) {
+    if (index > from && size + json.length > MOST_JSON) {
+      yield rows.slice(from, index)
+      from = index
+      size = 0
+    }
+    size += json.length
+  }
+  if (from < rows.length) yield rows.slice(from)
 }
 
 /** Throws for what JSON cannot hold. */

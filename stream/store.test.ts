@@ -168,3 +168,25 @@ test('failures and retries are settled beside what is stored', async () => {
   expect(shelf.numbers).toEqual(upTo(40))
   expect(await b.count('retried')).toBe(10)
 })
+
+test('with two batches under way it is blocked as long as one of them is', async () => {
+  const b = await bench(on)
+  await b.fill(2000)
+  const shelf = new Shelf()
+  Object.assign(shelf, { concurrency: 2 })
+  let away = true
+  const first = shelf.store.bind(shelf)
+  // The batch with package 1 is taken only in the end.
+  shelf.store = async (packages, ...rest) => {
+    if (away && packages.some(({ message }) => message.package === 1)) throw new Error('not this one')
+    return first(packages, ...rest)
+  }
+  const consumer = start(b, shelf, { settings: { ...b.options('c1').settings, batch: 100 } })
+  await until(async () => (await b.count('done:c1')) >= 1000, 'the others are done')
+  expect(b.of('outputBlocked')).toHaveLength(1)
+  expect(b.of('outputResumed')).toHaveLength(0)
+  away = false
+  await until(async () => (await b.count('done:c1')) === 2000, 'all are done')
+  await consumer.end()
+  expect(b.of('outputResumed')).toHaveLength(1)
+})

@@ -18,41 +18,54 @@ const MAX_BYTES = 4 * 1024 * 1024
 export function store(session: Session): OperatorFunction<Outcome[], Outcome[]> {
   const { sink } = session.options
   if (!sink) return identity
+  const shelf = new Shelf(session, sink)
   return gather(
     waiting => fitting(waiting, session),
-    batch => storeAll(session, sink, batch),
+    batch => shelf.store(batch),
     sink.concurrency,
   )
 }
 
-async function storeAll(session: Session, sink: Sink, batch: Outcome[]): Promise<Outcome[]> {
-  const finished = batch.map(finishedOf).filter(found => found !== undefined)
-  if (finished.length === 0) return batch
-  const refusals = await untilStored(session, sink, finished)
-  if (refusals.size === 0) return batch
-  return batch.map(outcome => {
-    const detail = refusals.get(outcome.entry)
-    const done = finishedOf(outcome)
-    return done && detail !== undefined ? refused(done, detail, outcome, session.options) : outcome
-  })
-}
+/** A sink, given what is done until it has taken it. */
+class Shelf {
+  /** Batches that it has not taken at their first attempt, and still has not. */
+  private blocked = 0
 
-async function untilStored(session: Session, sink: Sink, finished: readonly Finished[]): Promise<Refused> {
-  const { keys, consumer, events } = session.options
-  const origin = { stream: keys.stream, group: keys.group, epoch: session.epoch, consumer }
-  const { signal } = session.lost
-  for (let attempt = 1; ; attempt++) {
-    const asked = performance.now()
-    try {
-      const refusals = await sink.store(finished, origin, signal)
-      const count = finished.length - refusals.size
-      events.next({ type: 'stored', count, refused: refusals.size, ms: performance.now() - asked })
-      if (attempt > 1) events.next({ type: 'outputResumed', consumer })
-      return refusals
-    } catch (error) {
-      signal.throwIfAborted()
-      if (attempt === 1) events.next({ type: 'outputBlocked', consumer, error: error as Error })
-      await sleep(backoff(attempt), undefined, { signal })
+  constructor(
+    private readonly session: Session,
+    private readonly sink: Sink,
+  ) {}
+
+  async store(batch: Outcome[]): Promise<Outcome[]> {
+    const finished = batch.map(finishedOf).filter(found => found !== undefined)
+    if (finished.length === 0) return batch
+    const refusals = await this.untilStored(finished)
+    if (refusals.size === 0) return batch
+    return batch.map(outcome => {
+      const detail = refusals.get(outcome.entry)
+      const done = finishedOf(outcome)
+      return done && detail !== undefined ? refused(done, detail, outcome, this.session.options) : outcome
+    })
+  }
+
+  private async untilStored(finished: readonly Finished[]): Promise<Refused> {
+    const { keys, consumer, events } = this.session.options
+    const origin = { stream: keys.stream, group: keys.group, epoch: this.session.epoch, consumer }
+    const { signal } = this.session.lost
+    for (let attempt = 1; ; attempt++) {
+      const asked = performance.now()
+      try {
+        const refusals = await this.sink.store(finished, origin, signal)
+        const count = finished.length - refusals.size
+        events.next({ type: 'stored', count, refused: refusals.size, ms: performance.now() - asked })
+        if (attempt > 1 && --this.blocked === 0) events.next({ type: 'outputResumed', consumer })
+        return refusals
+      } catch (error) {
+        signal.throwIfAborted()
+        if (attempt === 1 && this.blocked++ === 0)
+          events.next({ type: 'outputBlocked', consumer, error: error as Error })
+        await sleep(backoff(attempt), undefined, { signal })
+      }
     }
   }
 }

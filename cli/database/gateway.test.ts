@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { PGlite } from '@electric-sql/pglite'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
@@ -76,4 +78,17 @@ test('a statement of a megabyte, in many pieces', async () => {
   const one = await client()
   const text = 'ä'.repeat(600_000)
   expect((await one.query('SELECT length($1) AS n', [text])).rows).toEqual([{ n: 600_000 }])
+})
+
+test('what is no protocol of PostgreSQL ends its own connection and nothing else', async () => {
+  for (const bytes of [
+    Buffer.alloc(8),
+    Buffer.from([0, 0, 0, 5, 1, 2, 3, 4]),
+    Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+  ]) {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => {})
+    socket.end(bytes)
+    await once(socket, 'close')
+  }
+  expect((await (await client()).query('SELECT 1 AS n')).rows).toEqual([{ n: 1 }])
 })

@@ -104,6 +104,10 @@ class Client {
       const from = this.started ? 1 : 0 // the first message has no type
       if (this.rest.length < from + 4) return
       const length = from + this.rest.readInt32BE(from)
+      if (length < (this.started ? 5 : 8)) {
+        this.socket.destroy() // this is not PostgreSQL's protocol
+        return
+      }
       if (this.rest.length < length) return
       const message = this.rest.subarray(0, length)
       this.rest = this.rest.subarray(length)
