@@ -2,7 +2,7 @@ import { deadLetters, inspect, keysOf } from '@conveyor/stream'
 import { expect, test } from 'vitest'
 import { usePostgres } from './postgres.ts'
 import { useRabbit } from './rabbitmq.ts'
-import { ownRedis } from './redis.ts'
+import { ownRedis, until } from './redis.ts'
 import { OK, PATIENCE, said, useCommands } from './run-command.ts'
 
 const commands = useCommands()
@@ -25,6 +25,18 @@ test('producer, RabbitMQ, consumers, PostgreSQL: each package is a row, also whe
     `SELECT (payload->'body'->>'package')::int AS n FROM through_rabbitmq.messages ORDER BY n`,
   )
   expect(rows.map(({ n }) => n)).toEqual(Array.from({ length: 3000 }, (_, n) => n + 1))
+
+  // What a run that was killed has left in the queue is no part of a new one.
+  await broker.server.use(async channel => {
+    for (let n = 0; n < 50; n++) channel.sendToQueue('queue_b', Buffer.from('{"package": 1}'))
+  })
+  await until(async () => (await broker.server.count('queue_b')) === 50, 'they are in the queue')
+  const fresh = await commands.run(
+    `up --flow rabbitmq --packages 100 --rate max --consumers 1 --fresh --amqp-url ${amqp} --database-url ${database.server.url}`,
+    { DATABASE_SCHEMA: 'through_rabbitmq' },
+  )
+  expect(fresh).toContain('50 messages of earlier runs are thrown away in RabbitMQ')
+  expect(fresh).toContain('Given out: 100   in the table: 100   in the dead letters: 0')
 })
 
 test('orders of two tables: those that pass their check are rows, the others are dead letters', async () => {

@@ -92,3 +92,11 @@ test('what is no protocol of PostgreSQL ends its own connection and nothing else
   }
   expect((await (await client()).query('SELECT 1 AS n')).rows).toEqual([{ n: 1 }])
 })
+
+test('a transaction that does nothing and keeps others waiting is ended after a while', async () => {
+  const [idle, other] = await Promise.all([client(), client()])
+  await idle.query('BEGIN')
+  await idle.query('CREATE TABLE never (n int)')
+  expect((await other.query("SELECT to_regclass('never') AS t")).rows).toEqual([{ t: null }])
+  await expect(idle.query('SELECT 1')).rejects.toThrow()
+})

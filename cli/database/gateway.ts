@@ -9,6 +9,9 @@ const CANCEL = 80877102
 const ENDS = new Set(['Q', 'S', 'F'].map(type => type.charCodeAt(0)))
 const TERMINATE = 'X'.charCodeAt(0)
 
+/** Ms that an open transaction may do nothing while others wait. */
+const IDLE_IN_TRANSACTION = 10_000
+
 /** What a client waits for an answer to. */
 interface Request {
   readonly from: Client
@@ -28,6 +31,8 @@ export class Gateway {
   /** Whose transaction is open. */
   private owner: Client | undefined
   private busy = false
+  /** Ends a transaction that keeps others waiting and does nothing. */
+  private limit: NodeJS.Timeout | undefined
 
   constructor(private readonly db: PGlite) {
     this.server = createServer({ noDelay: true }, socket => {
@@ -51,6 +56,7 @@ export class Gateway {
   }
 
   close(): void {
+    clearTimeout(this.limit)
     this.server.close()
     for (const { socket } of this.clients) socket.destroy()
   }
@@ -71,7 +77,10 @@ export class Gateway {
       await this.db.exec('ROLLBACK')
       this.owner = undefined
     }
+    clearTimeout(this.limit)
     const index = waiting.findIndex(({ from }) => !this.owner || from === this.owner)
+    if (index === -1 && waiting.length > 0)
+      this.limit = setTimeout(() => this.owner?.socket.destroy(), IDLE_IN_TRANSACTION)
     return index === -1 ? undefined : waiting.splice(index, 1)[0]
   }
 

@@ -1,11 +1,11 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { openPool } from '@conveyor/postgres'
 import { freePort } from '../free-port.ts'
+import { type DatabaseLock, PROGRAM } from './lock.ts'
 
 export interface OwnPostgres {
   readonly url: string
@@ -14,39 +14,52 @@ export interface OwnPostgres {
   stop(): Promise<void>
 }
 
-/** Ms between two looks at whether it answers, and how long it may take to. */
+/** What a process with PGlite says over its channel. */
+interface Said {
+  readonly ready?: true
+  readonly takenBy?: DatabaseLock
+}
+
+/** Ms between two questions, and that an answer may take: a statement is not interrupted by them. */
 const LOOK = 5000
+const ANSWER = 60_000
 /** Ms that a first start may take, in which the database is made. */
 const PATIENCE = 120_000
+/** Ms that ending may take. */
+const GRACE = 10_000
 
-const program = fileURLToPath(new URL('./pglite.js', import.meta.url))
+const program = fileURLToPath(new URL(`./${PROGRAM}`, import.meta.url))
 const urlOf = (port: number) => `postgres://postgres@127.0.0.1:${port}/postgres`
 
 /**
  * A PostgreSQL of the project's own: PGlite, with its data under `.conveyor/postgres`, started again on the same data
- * and port when it dies or does not answer. It survives being killed, but no power cut: WebAssembly cannot sync files. When one is running there already, it is joined.
+ * and port when it dies or does not answer. It survives being killed, but no power cut: WebAssembly cannot sync files.
+ * When one is running there already, it is joined.
  */
 export async function ownPostgres(say: (text: string) => void): Promise<OwnPostgres> {
   const dir = resolve('.conveyor/postgres')
-  const joined = runningPostgres(dir)
-  if (joined) return { url: joined, label: `${joined} (running already)`, stop: async () => {} }
   mkdirSync(dir, { recursive: true })
   const port = await freePort()
-  writeFileSync(lockFile(dir), JSON.stringify({ pid: process.pid, port }))
+  const begun = await begin(dir, port)
+  if ('takenBy' in begun) {
+    const url = urlOf(begun.takenBy.port)
+    return { url, label: `${url} (running already)`, stop: async () => {} }
+  }
+  let { child } = begun
   let stopping = false
-  let child = await start(dir, port, say)
-  const pool = openPool({ url: urlOf(port), name: 'conveyor-watch', deadline: LOOK })
   const watch = async () => {
     while (!stopping) {
-      await Promise.race([once(child, 'exit'), sleep(LOOK, undefined, { ref: false })])
+      await Promise.race([gone(child), sleep(LOOK, undefined, { ref: false })])
       if (stopping) return
-      if (child.exitCode === null && child.signalCode === null) {
-        await pool.query('SELECT 1').catch(() => child.kill('SIGKILL'))
+      if (isAlive(child)) {
+        if (!(await answers(child))) child.kill('SIGKILL')
         continue
       }
       say(`PostgreSQL ended (${child.signalCode ?? `exit code ${child.exitCode}`}): starting it again`)
       await sleep(500)
-      child = await start(dir, port, say)
+      const again = await begin(dir, port)
+      if ('takenBy' in again) throw new Error(`another process works in ${dir}`)
+      child = again.child
     }
   }
   void watch().catch(error => say(`PostgreSQL cannot be started again: ${(error as Error).message}`))
@@ -55,31 +68,37 @@ export async function ownPostgres(say: (text: string) => void): Promise<OwnPostg
     label: `${urlOf(port)} (own, PGlite: not synced to disk)`,
     stop: async () => {
       stopping = true
-      await pool.end()
-      if (child.exitCode === null && child.signalCode === null) {
-        child.kill('SIGTERM')
-        await once(child, 'exit')
-      }
-      rmSync(lockFile(dir), { force: true })
+      if (!isAlive(child)) return
+      child.kill('SIGTERM')
+      const late = setTimeout(() => child.kill('SIGKILL'), GRACE)
+      await gone(child)
+      clearTimeout(late)
     },
   }
 }
 
-/** URL of the one that another `conveyor up` runs in this folder; undefined when there is none. */
-export function runningPostgres(dir = resolve('.conveyor/postgres')): string | undefined {
-  try {
-    const { pid, port } = JSON.parse(readFileSync(lockFile(dir), 'utf8')) as { pid: number; port: number }
-    process.kill(pid, 0)
-    return urlOf(port)
-  } catch {
-    return undefined // nobody has been there, or whoever was is gone
-  }
+const isAlive = (child: ChildProcess) => child.exitCode === null && child.signalCode === null
+
+async function gone(child: ChildProcess): Promise<void> {
+  if (isAlive(child)) await once(child, 'exit')
 }
 
-/** Names who keeps the database, beside its data: `{"pid": 1234, "port": 40123}`. */
-const lockFile = (dir: string) => `${dir}.json`
+async function answers(child: ChildProcess): Promise<boolean> {
+  const over = new AbortController()
+  child.send({ question: true }, () => {}) // one that has just ended cannot be asked, and that is seen
+  const found = await Promise.race([
+    once(child, 'message', over).then(() => true),
+    once(child, 'exit', over).then(() => true),
+    sleep(ANSWER, false, { signal: over.signal, ref: false }),
+  ])
+  over.abort()
+  return found
+}
 
-async function start(dir: string, port: number, say: (text: string) => void): Promise<ChildProcess> {
+async function begin(
+  dir: string,
+  port: number,
+): Promise<{ child: ChildProcess } | { takenBy: DatabaseLock }> {
   const child = fork(program, [join(dir, 'data'), String(port)], {
     detached: true, // Ctrl-C reaches only the parent, which drains first
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
@@ -89,13 +108,13 @@ async function start(dir: string, port: number, say: (text: string) => void): Pr
     complaint = String(text).trimEnd()
   })
   const over = new AbortController()
-  const ready = await Promise.race([
-    once(child, 'message', over).then(() => true),
-    once(child, 'exit', over).then(() => false),
-    sleep(PATIENCE, false, over),
+  const said = await Promise.race([
+    once(child, 'message', over).then(([message]) => message as Said),
+    once(child, 'exit', over).then((): Said => ({})),
+    sleep(PATIENCE, {} as Said, over),
   ]).finally(() => over.abort())
-  if (ready) return child
+  if (said.ready) return { child }
+  if (said.takenBy) return { takenBy: said.takenBy }
   child.kill('SIGKILL')
-  say(`PostgreSQL does not start: ${complaint}`)
   throw new Error(`the embedded PostgreSQL does not start in ${dir}: ${complaint}`)
 }

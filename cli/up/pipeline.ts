@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { purgeQueue } from '@conveyor/rabbitmq'
 import { DEFAULTS, flush, forget, type StreamState } from '@conveyor/stream'
 import { freePort } from '../free-port.ts'
 import type { StreamWatch } from '../stream-watch.ts'
@@ -84,8 +85,11 @@ export class Pipeline {
 
   /** Ends the streams' present life, after writing what was committed in it. */
   async startFresh(): Promise<void> {
-    const { first, watch } = this.options
+    const { first, watch, flow, amqp, view } = this.options
     for (const one of first ? [first, watch] : [watch]) await this.forget(one)
+    if (flow.by !== 'rabbitmq' || amqp === undefined) return
+    const left = await purgeQueue(amqp, watch.keys.stream, DEFAULTS.deadline)
+    if (left > 0) view.say(`${left} messages of earlier runs are thrown away in RabbitMQ`)
   }
 
   private async forget(watch: StreamWatch): Promise<void> {
