@@ -111,6 +111,10 @@ test('two stages: queries are answered by the first, the second writes, and noth
   expect(processed).toBe(600 - (dead as number))
   expect(output).toContain(`Given out: ${processed}   in files: ${processed}`)
   expect(output).toContain('NO ISSUES DETECTED')
+  const fresh = await run(
+    'up --flow stages --packages 100 --rate max --consumers 1 --output-dir out --fresh --seed 3',
+  )
+  expect(fresh).toContain('queue_a: given out 100 ')
 })
 
 test('rows of a database of its own instead of files, also when that is killed in between', async () => {

@@ -85,19 +85,20 @@ export class Pipeline {
 
   /** Ends the streams' present life, after writing what was committed in it. */
   async startFresh(): Promise<void> {
-    const { first, watch, flow, amqp, view } = this.options
-    for (const one of first ? [first, watch] : [watch]) await this.forget(one)
+    const { first, watch, flow, amqp, view, toDatabase } = this.options
+    if (first) await this.forget(first, false) // which writes no files
+    await this.forget(watch, !toDatabase)
     if (flow.by !== 'rabbitmq' || amqp === undefined) return
     const left = await purgeQueue(amqp, watch.keys.stream, DEFAULTS.deadline)
     if (left > 0) view.say(`${left} messages of earlier runs are thrown away in RabbitMQ`)
   }
 
-  private async forget(watch: StreamWatch): Promise<void> {
+  private async forget(watch: StreamWatch, hasFiles: boolean): Promise<void> {
     const { view, outputDir } = this.options
     const redis = await watch.redis()
     const state = await watch.look()
     if (state?.epoch === undefined) return
-    await flush(redis, watch.keys, resolve(outputDir))
+    if (hasFiles) await flush(redis, watch.keys, resolve(outputDir))
     await forget(redis, watch.keys)
     const left = state.lag + state.pending + state.waiting
     const abandoned = [
@@ -105,7 +106,7 @@ export class Pipeline {
       ...(state.deadLetters > 0 ? [`${state.deadLetters} dead letters`] : []),
     ]
     view.say(
-      `run ${state.epoch} ends${abandoned.length > 0 ? `: ${abandoned.join(' and ')} are abandoned` : ''}; its files stay under runs/`,
+      `run ${state.epoch} of ${watch.keys.stream} ends${abandoned.length > 0 ? `: ${abandoned.join(' and ')} are abandoned` : ''}${hasFiles ? '; its files stay under runs/' : ''}`,
     )
   }
 
