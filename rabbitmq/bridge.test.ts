@@ -227,6 +227,26 @@ test('what the broker delivers again and has no id is counted', async () => {
   expect(two.status).toMatchObject({ redelivered: 2, redeliveredUnnamed: 1 })
 })
 
+test('what waits for Redis when the connection is lost is left to come again', async () => {
+  const { server, redis } = await ownRedis()
+  const one = bridge({ REDIS_URL: server.url, COMMAND_TIMEOUT_MS: '10000' })
+  await until(() => one.bridge.ready, 'the queue is open')
+  server.pause()
+  onTestFinished(() => server.resume())
+  await put(['0'])
+  await until(() => one.status.held === 1, 'the first is on its way')
+  await put(...Array.from({ length: 20 }, (_, n): Item => [String(n + 1)]))
+  await until(() => one.status.taken === 21, 'the others wait')
+  broker.server.control('close_all_connections', 'a test')
+  await until(() => one.status.restarts === 1, 'the connection is lost')
+  server.resume()
+  await settled(one, 42)
+  await one.stop()
+  const found = (await entries(redis)).map(({ body }) => body).filter(body => body > 0)
+  expect(found.sort((a, b) => a - b)).toEqual(Array.from({ length: 20 }, (_, n) => n + 1))
+  expect(await broker.server.count(queue)).toBe(0)
+})
+
 test('a queue that is deleted is created again', async () => {
   const one = bridge()
   await until(() => one.bridge.ready, 'the queue is open')

@@ -131,12 +131,14 @@ export class Bridge {
     this.everOpen = true
     this.saidLost = false
     this.log.info({ queue }, 'queue opened')
+    const lost = new AbortController()
     const open = concat(this.room.open.pipe(takeUntil(aborted(stop))), of(false))
     return deliveries(channel, queue, open).pipe(
       mergeMap(async message => {
-        if (await this.settler.settle(message, channel)) this.room.fill()
+        if (await this.settler.settle(message, channel, lost.signal)) this.room.fill()
         this.status.full = this.room.full
       }),
+      finalize(() => lost.abort()),
     )
   }
 

@@ -19,21 +19,22 @@ export class Unsendable extends Error {
   }
 }
 
+/** The id of a package's message: the same however often the package is given again. */
+export function idOf({ id }: Message, { stream, group, epoch }: Origin): string {
+  return `${stream}:${group}:${epoch}:${id}`
+}
+
 /**
- * The message that stands for a package. Its id is the same however often the package is given again.
+ * The message that stands for a package.
  *
  * @param maxBytes of its body
  * @throws {Unsendable}
  */
-export function encode(
-  { message, result }: Finished,
-  { stream, group, epoch }: Origin,
-  maxBytes: number,
-): Outgoing {
+export function encode({ message, result }: Finished, origin: Origin, maxBytes: number): Outgoing {
   const content = Buffer.from(textOf(result === undefined ? bodyOf(message.payload) : result))
   if (content.length > maxBytes)
     throw new Unsendable(`${content.length} bytes: at most ${maxBytes} can be sent`)
-  const id = `${stream}:${group}:${epoch}:${message.id}`
+  const id = idOf(message, origin)
   if (Buffer.byteLength(id) > MOST.id) throw new Unsendable(`an id of at most ${MOST.id} bytes can be sent`)
   const options = {
     persistent: true,

@@ -1,20 +1,12 @@
 import { ConfigError } from '@conveyor/service'
 import { whenReady } from '@conveyor/stream'
+import type { z } from 'zod'
 import { BrokerRefused } from './broker.ts'
+import type { amqpSettings } from './config.ts'
 import { RabbitmqSink, type RabbitmqSinkOptions } from './sink.ts'
-import type { ExchangeOptions, QueueOptions } from './topology.ts'
 
 /** Settings as `amqpSettings` reads them. */
-export interface AmqpConfig {
-  readonly AMQP_URL: string
-  readonly AMQP_QUEUE?: string | undefined
-  readonly AMQP_QUEUE_TYPE: QueueOptions['type']
-  readonly AMQP_DELIVERY_LIMIT: number
-  readonly AMQP_DECLARE: 'yes' | 'no'
-  readonly AMQP_EXCHANGE: string
-  readonly AMQP_EXCHANGE_TYPE: ExchangeOptions['type']
-  readonly AMQP_ROUTING_KEY: string
-}
+export type AmqpConfig = z.output<z.ZodObject<typeof amqpSettings>> & { AMQP_URL: string }
 
 export interface OpenSinkOptions {
   readonly config: AmqpConfig

@@ -20,6 +20,13 @@ export class Unroutable extends Error {
   }
 }
 
+/** How far messages have come. It is kept up to date, also after {@link Publisher.publish} has rejected. */
+export interface Tally {
+  sent: number
+  /** Ids. */
+  readonly confirmed: Set<string>
+}
+
 /** Where messages go. */
 export interface Target {
   readonly exchange: string
@@ -73,13 +80,15 @@ export class Publisher {
   }
 
   /**
-   * Publishes messages; resolves when all are confirmed. Rejects as soon as one is not, with `BrokerLost`,
-   * {@link BrokerBlocked}, {@link Unroutable}, or the signal's reason.
+   * Publishes messages; resolves when all are confirmed. Rejects when all are answered and one is not taken, or as soon
+   * as no more answers come, with `BrokerLost`, {@link BrokerBlocked}, {@link Unroutable}, or the signal's reason.
    *
+   * @param tally told of each that is sent, and of each that is confirmed
    * @param deadline ms in which all must be confirmed
    */
   async publish(
     messages: readonly Outgoing[],
+    tally: Tally,
     target: Target,
     deadline: number,
     signal: AbortSignal,
@@ -89,7 +98,7 @@ export class Publisher {
     const timer = setTimeout(() => over.abort(this.tooLate(deadline)), deadline)
     const ends = [signal, this.ended.signal].map(from => follow(over, from))
     try {
-      await this.publishAll(messages, target, over.signal)
+      await this.publishAll(messages, tally, target, over.signal)
     } catch (error) {
       over.signal.throwIfAborted() // it says why a wait for room has ended
       throw error
@@ -105,15 +114,22 @@ export class Publisher {
     discard(this.connection)
   }
 
-  private async publishAll(messages: readonly Outgoing[], target: Target, over: AbortSignal): Promise<void> {
+  private async publishAll(
+    messages: readonly Outgoing[],
+    tally: Tally,
+    target: Target,
+    over: AbortSignal,
+  ): Promise<void> {
     over.throwIfAborted()
-    const all = confirmations(messages.length, over)
+    const all = answers(messages.length, over)
     for (const { id, content, options } of messages) {
       const room = this.channel.publish(target.exchange, target.routingKey, content, options, error => {
-        if (error) all.failed(new BrokerLost((error as Error).message))
-        else if (this.returned.delete(id)) all.failed(new Unroutable(target.exchange, target.routingKey))
-        else all.confirmed()
+        if (error) return all.answered(new BrokerLost((error as Error).message))
+        if (this.returned.delete(id)) return all.answered(new Unroutable(target.exchange, target.routingKey))
+        tally.confirmed.add(id)
+        all.answered()
       })
+      tally.sent++
       if (!room) await Promise.race([all.done, once(this.channel, 'drain', { signal: over })])
     }
     await all.done
@@ -125,20 +141,21 @@ export class Publisher {
   }
 }
 
-/** What is done when so many were confirmed, or one failed, or the signal is aborted. */
-function confirmations(count: number, over: AbortSignal) {
+/** What is done when so many were answered, or the signal is aborted; it rejects as the first that failed. */
+function answers(count: number, over: AbortSignal) {
   let left = count
+  let failure: Error | undefined
   const { promise: done, resolve, reject } = withResolvers()
   done.catch(() => {}) // it may fail while nobody waits for it yet
   over.addEventListener('abort', () => reject(over.reason), { once: true })
-  return {
-    done,
-    failed: reject,
-    confirmed: () => {
-      left--
-      if (left === 0) resolve()
-    },
+  const answered = (error?: Error) => {
+    failure ??= error
+    left--
+    if (left > 0) return
+    if (failure) reject(failure)
+    else resolve()
   }
+  return { done, answered }
 }
 
 function withResolvers() {

@@ -38,14 +38,15 @@ export class Settler {
    * Acknowledges a message when Redis has it, or rejects one that can never be appended. One whose fate is unknown is
    * left as it is, and so comes again: rejects with `OutcomeUnknown` or `BrokerLost`, or with what cannot be mended.
    *
+   * @param lost aborted when the channel has ended: what is not on its way to Redis then is left to come again
    * @returns whether it was appended now
    */
-  async settle(message: ConsumeMessage, channel: Channel): Promise<boolean> {
+  async settle(message: ConsumeMessage, channel: Channel, lost: AbortSignal): Promise<boolean> {
     const { queue, maxBytes, status } = this.options
     this.count(message)
     status.held++
     try {
-      const { repeated } = await this.append(requestOf(message, queue, maxBytes))
+      const { repeated } = await this.append({ ...requestOf(message, queue, maxBytes), signal: lost })
       answered(() => channel.ack(message))
       if (repeated) status.repeated++
       else status.appended++
@@ -60,7 +61,7 @@ export class Settler {
     }
   }
 
-  private async append(request: IngestRequest): Promise<Ingested> {
+  private async append(request: IngestRequest & { signal: AbortSignal }): Promise<Ingested> {
     const { ingest, signal } = this.options
     for (;;) {
       try {
@@ -68,7 +69,7 @@ export class Settler {
       } catch (error) {
         if (error instanceof KeyReused)
           throw new Unusable('id reused', 'within 24 h a message with this id had another content')
-        if (!(error instanceof NotAppended) || signal.aborted) throw error
+        if (!(error instanceof NotAppended) || signal.aborted || request.signal.aborted) throw error
         await sleep(NO_ROOM, undefined, { signal }).catch(() => {})
       }
     }

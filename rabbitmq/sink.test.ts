@@ -62,6 +62,14 @@ function messages(name = queue): Promise<GetMessage[]> {
   })
 }
 
+/** Packages that were confirmed, and those that were published and were not, since `before`. */
+async function published(before: Awaited<ReturnType<typeof telemetry.metrics>>) {
+  const sum = (points: { value: unknown }[] = []) => points.reduce((all, { value }) => all + Number(value), 0)
+  const after = await telemetry.metrics()
+  const grown = (name: string) => sum(after.get(name)) - sum(before.get(name))
+  return [grown('conveyor.rabbitmq.published'), grown('conveyor.rabbitmq.unconfirmed')]
+}
+
 const bodies = async () => (await messages()).map(({ content }) => JSON.parse(content.toString()))
 
 test('a package is a persistent message under an id of its own', async () => {
@@ -144,10 +152,7 @@ test('what leads to no queue is not stored, until it does', async () => {
   await sink.store([finished(1)], origin, signal)
   expect(failures).toHaveLength(1)
   expect(await bodies()).toEqual([{ package: 1 }])
-  const sum = (points: { value: unknown }[] = []) => points.reduce((all, { value }) => all + Number(value), 0)
-  const after = await telemetry.metrics()
-  const grown = (name: string) => sum(after.get(name)) - sum(before.get(name))
-  expect([grown('conveyor.rabbitmq.published'), grown('conveyor.rabbitmq.unconfirmed')]).toEqual([1, 1])
+  expect(await published(before)).toEqual([1, 1])
 })
 
 test('a queue that takes no more refuses a batch, which can be stored later', async () => {
@@ -162,6 +167,55 @@ test('a queue that takes no more refuses a batch, which can be stored later', as
   await until(async () => !(await store()), 'the queue is full')
   await messages()
   await until(store, 'there is room')
+})
+
+test('of a batch that the broker takes in part, only the rest is published again', async () => {
+  sink = newSink({ queue: { name: queue, type: 'classic', deliveryLimit: 10 } })
+  await sink.open()
+  on.server.control(
+    'set_policy',
+    queue,
+    `^${queue}$`,
+    '{"max-length":3,"overflow":"reject-publish"}',
+    '--apply-to',
+    'queues',
+  )
+  onTestFinished(() => void on.server.control('clear_policy', queue))
+  const before = await telemetry.metrics()
+  const all = Array.from({ length: 10 }, (_, n) => finished(n + 1))
+  const store = () =>
+    sink.store(all, origin, signal).then(
+      () => true,
+      () => false,
+    )
+  const taken: number[] = []
+  let attempts = 0
+  await until(async () => {
+    attempts++
+    const stored = await store()
+    for (const { package: n } of await bodies()) taken.push(n)
+    return stored
+  }, 'all are stored')
+  expect(attempts).toBeGreaterThan(2)
+  expect(taken.sort((a, b) => a - b)).toEqual(all.map(({ message }) => message.package))
+  expect(await published(before)).toEqual([10, expect.any(Number)])
+  await sink.store(all, origin, signal)
+  expect(await bodies()).toEqual([])
+})
+
+test('what is larger than the broker takes is refused, and the others are stored', async () => {
+  const most = (bytes: number) =>
+    on.server.control('eval', `application:set_env(rabbit, max_message_size, ${bytes}).`)
+  most(1000)
+  onTestFinished(() => void most(134_217_728))
+  const all = [finished(1), finished(2, {}, 'x'.repeat(2000)), finished(3, {}, 'x'.repeat(998)), finished(4)]
+  expect([...(await sink.store(all, origin, signal))]).toEqual([
+    ['1783728000000-2', '2002 bytes: at most 1000 can be sent'],
+  ])
+  expect(failures).toMatchObject([{ message: expect.stringContaining('larger than') }])
+  const ids = (await messages()).map(({ properties }) => properties.messageId.split('-')[1])
+  expect([...new Set(ids)].sort()).toEqual(['1', '3', '4'])
+  await expect(sink.store([finished(5)], origin, signal)).resolves.toEqual(new Map())
 })
 
 test('a connection that was closed is replaced by another', async () => {
@@ -183,8 +237,10 @@ test('while the broker is short of memory nothing is stored, and the connection 
   await sink.store([finished(1)], origin, signal)
   on.server.control('set_vm_memory_high_watermark', '0.0001')
   onTestFinished(() => void on.server.control('set_vm_memory_high_watermark', '0.4'))
+  const before = await telemetry.metrics()
   await expect(sink.store([finished(2)], origin, signal)).rejects.toThrow(BrokerBlocked)
   await expect(sink.store([finished(2)], origin, signal)).rejects.toThrow(BrokerBlocked)
+  expect(await published(before)).toEqual([0, 1])
   on.server.control('set_vm_memory_high_watermark', '0.4')
   await until(
     () =>

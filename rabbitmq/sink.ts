@@ -2,7 +2,7 @@ import type { Finished, Origin, Refused, Sink } from '@conveyor/stream'
 import type { ConfirmChannel } from 'amqplib'
 import { unless } from './abort.ts'
 import { asked, BrokerLost } from './broker.ts'
-import { encode, type Outgoing, Unsendable } from './encode.ts'
+import { encode, idOf, type Outgoing, Unsendable } from './encode.ts'
 import { BrokerBlocked, Publisher } from './publisher.ts'
 import { type Count, counter, METRIC } from './semconv.ts'
 import { declareExchange, declareQueue, type ExchangeOptions, type QueueOptions } from './topology.ts'
@@ -26,15 +26,25 @@ export interface RabbitmqSinkOptions {
 
 const MAX_BYTES = 16 * 1024 * 1024
 
+/** How far a batch has come, which is given again until all of it is stored. */
+interface Progress {
+  /** Ids of messages that the broker has. */
+  readonly confirmed: Set<string>
+  /** Bytes of a message's body at most. */
+  maxBytes: number
+}
+
 /**
- * Publishes packages as persistent messages, and has stored them when the broker has confirmed all of a batch. What is
- * not confirmed is given again under the same messageId, `<stream>:<group>:<epoch>:<message id>`: by that, who takes them
- * from the queue knows a duplicate. Its connection is opened when it is needed, and thrown away with any error.
+ * Publishes packages as persistent messages, and has stored them when the broker has confirmed all of a batch. Of a batch
+ * that is given again, only what is not confirmed is published again; of another session's, all. That is done under the
+ * same messageId, `<stream>:<group>:<epoch>:<message id>`: by that, who takes them from the queue knows a duplicate. Its
+ * connection is opened when it is needed, and thrown away with any error.
  */
 export class RabbitmqSink implements Sink {
   private publisher: Publisher | undefined
   private opening: Promise<Publisher> | undefined
   private closed = false
+  private readonly batches = new WeakMap<readonly Finished[], Progress>()
   private readonly published: Count
   private readonly unconfirmed: Count
 
@@ -45,7 +55,7 @@ export class RabbitmqSink implements Sink {
   ) {
     const { name } = options.exchange
     this.published = counter(METRIC.published, name, 'Packages published and confirmed')
-    this.unconfirmed = counter(METRIC.unconfirmed, name, 'Packages of batches that were not confirmed')
+    this.unconfirmed = counter(METRIC.unconfirmed, name, 'Packages published and not confirmed')
   }
 
   /** Connects, and declares what it needs, unless that is done. Rejects with `BrokerLost` or `BrokerRefused`. */
@@ -54,18 +64,20 @@ export class RabbitmqSink implements Sink {
   }
 
   async store(packages: readonly Finished[], origin: Origin, signal: AbortSignal): Promise<Refused> {
-    const refused = new Map<string, string>()
-    const messages: Outgoing[] = []
-    for (const one of packages) {
+    const progress = this.progressOf(packages)
+    const { confirmed } = progress
+    for (;;) {
+      const left = packages.filter(({ message }) => !confirmed.has(idOf(message, origin)))
+      const { messages, refused } = encodeAll(left, origin, progress.maxBytes)
       try {
-        messages.push(encode(one, origin, this.options.maxBytes ?? MAX_BYTES))
+        if (messages.length > 0) await this.publish(messages, confirmed, signal)
+        return refused
       } catch (error) {
-        if (!(error instanceof Unsendable)) throw error
-        refused.set(one.message.entry, error.message)
+        const most = mostBytesIn(error as Error)
+        if (!messages.some(({ content }) => content.length > most)) throw error
+        progress.maxBytes = most
       }
     }
-    if (messages.length > 0) await this.publish(messages, signal)
-    return refused
   }
 
   /** Lets go of the connection; a batch under way rejects. Nothing can be stored after that. */
@@ -74,18 +86,33 @@ export class RabbitmqSink implements Sink {
     this.publisher?.close()
   }
 
-  private async publish(messages: readonly Outgoing[], signal: AbortSignal): Promise<void> {
+  private progressOf(packages: readonly Finished[]): Progress {
+    const known = this.batches.get(packages)
+    if (known) return known
+    const progress = { confirmed: new Set<string>(), maxBytes: this.options.maxBytes ?? MAX_BYTES }
+    this.batches.set(packages, progress)
+    return progress
+  }
+
+  private async publish(
+    messages: readonly Outgoing[],
+    confirmed: Set<string>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const before = confirmed.size
+    const tally = { sent: 0, confirmed }
     const { exchange, routingKey, deadline } = this.options
     let publisher: Publisher | undefined
     try {
       publisher = await unless(signal, this.opened())
-      await publisher.publish(messages, { exchange: exchange.name, routingKey }, deadline, signal)
-      this.published(messages.length)
+      await publisher.publish(messages, tally, { exchange: exchange.name, routingKey }, deadline, signal)
     } catch (error) {
       if (publisher && !signal.aborted && !(error instanceof BrokerBlocked)) publisher.close()
-      if (publisher) this.unconfirmed(messages.length)
+      this.unconfirmed(tally.sent - (confirmed.size - before))
       this.failed(error as Error)
       throw error
+    } finally {
+      this.published(confirmed.size - before)
     }
   }
 
@@ -112,4 +139,26 @@ export class RabbitmqSink implements Sink {
     await declareQueue(channel, queue)
     await asked(channel.bindQueue(queue.name, exchange.name, routingKey), 'AMQP_QUEUE')
   }
+}
+
+/** The messages that stand for packages, and those packages that none can carry: entry id to the reason. */
+function encodeAll(packages: readonly Finished[], origin: Origin, maxBytes: number) {
+  const refused = new Map<string, string>()
+  const messages: Outgoing[] = []
+  for (const one of packages) {
+    try {
+      messages.push(encode(one, origin, maxBytes))
+    } catch (error) {
+      if (!(error instanceof Unsendable)) throw error
+      refused.set(one.message.entry, error.message)
+    }
+  }
+  return { messages, refused }
+}
+
+/** The broker's `max_message_size`, if it has closed the channel because of a larger message. */
+function mostBytesIn({ message }: Error): number {
+  return Number(
+    /message size \d+ is larger than (?:configured )?max size (\d+)/.exec(message)?.[1] ?? Infinity,
+  )
 }

@@ -166,6 +166,33 @@ test('a request that Redis does not answer in time: unknown when it was sent, no
   expect(await bodies(b)).toEqual([0, 1])
 })
 
+test('what is withdrawn while it waits is not appended; what is on its way is', async () => {
+  const { server, redis } = await ownRedis()
+  const b = await bench({ server, redis })
+  const ingest = open(b, { deadline: 60_000 })
+  await ingest.add({ bodies: ['0'] })
+  server.pause()
+  const gone = new AbortController()
+  const { signal } = gone
+  const sent = ingest.add({ bodies: ['1'], signal })
+  await until(() => (ingest as unknown as { waiting: unknown[] }).waiting.length === 0, 'it is sent')
+  const [first, second, last] = [
+    ingest.add({ bodies: ['2'], signal }),
+    ingest.add({ bodies: ['3'] }),
+    ingest.add({ bodies: ['4'], signal }),
+  ]
+  const withdrawn = Promise.allSettled([first, last])
+  gone.abort()
+  server.resume()
+  expect(await sent).toMatchObject({ first: 2 })
+  expect(await second).toMatchObject({ first: 3 })
+  for (const result of await withdrawn)
+    expect(result).toMatchObject({ status: 'rejected', reason: expect.any(NotAppended) })
+  await expect(ingest.add({ bodies: ['5'], signal })).rejects.toThrow('withdrawn')
+  await ingest.add({ bodies: ['6'] })
+  expect(await bodies(b)).toEqual([0, 1, 3, 6])
+})
+
 test('a few megabytes may wait for Redis, and no more', async () => {
   const { server, redis } = await ownRedis()
   const b = await bench({ server, redis })

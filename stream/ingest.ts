@@ -15,6 +15,8 @@ export interface IngestRequest {
   readonly key?: string | undefined
   /** The trace that it belongs to. */
   readonly parent?: Context
+  /** Aborted to withdraw it, for as long as it is not part of a call. */
+  readonly signal?: AbortSignal
 }
 
 export interface Ingested {
@@ -95,7 +97,7 @@ export class Ingest {
    * Resolves when Redis has the messages; on a Redis with `appendfsync always`, when its disk has.
    *
    * @throws {KeyReused}
-   * @throws {NotAppended} too many wait, or it has waited for too long
+   * @throws {NotAppended} too many wait, it has waited for too long, or it was withdrawn
    * @throws {OutcomeUnknown} it was sent, and no answer came; under a key it can be made again
    */
   add(request: IngestRequest): Promise<Ingested> {
@@ -131,7 +133,9 @@ export class Ingest {
   private async work(): Promise<void> {
     await nextTurn() // those that come in the same turn of the event loop go together
     while (this.waiting.length > 0) {
+      this.dropWithdrawn()
       const batch = this.take()
+      if (batch.length === 0) break
       try {
         const answers = await this.lane.request(this.call(batch))
         for (const [n, waiting] of batch.entries()) this.settle(waiting, answers[n] as Ingested | undefined)
@@ -140,6 +144,16 @@ export class Ingest {
       }
     }
     this.working = undefined
+  }
+
+  private dropWithdrawn(): void {
+    const withdrawn = this.waiting.filter(({ request }) => request.signal?.aborted)
+    if (withdrawn.length === 0) return
+    this.waiting = this.waiting.filter(({ request }) => !request.signal?.aborted)
+    for (const waiting of withdrawn) {
+      this.bytes -= waiting.bytes
+      this.refuse(waiting, new NotAppended('it was withdrawn'))
+    }
   }
 
   /** The next requests that fit into a call; one alone may be larger. */

@@ -29,7 +29,7 @@ export interface Sink {
   /**
    * Stores packages, 1 to 1000. Resolves when they are safe, with those that it can never take and why: entry id to
    * detail. They go to the dead letters. Rejects when it may not have stored them: they are given to it again, after a
-   * while, for as long as the session lasts.
+   * while, for as long as the session lasts, in the very same array, by which it may know what it has of them.
    *
    * @param signal aborted when the session is over
    */
