@@ -1,5 +1,14 @@
 import { randomInt } from 'node:crypto'
-import { ConfigError, common, integer, names, optionalInteger, rate, readConfig } from '@conveyor/service'
+import {
+  apiSettings,
+  ConfigError,
+  common,
+  integer,
+  names,
+  optionalInteger,
+  rate,
+  readConfig,
+} from '@conveyor/service'
 import { z } from 'zod'
 import { InvalidMix, MOST_SEED, parseMix } from './mix.ts'
 
@@ -22,13 +31,8 @@ export const producerSettings = z.object({
   TRIM_ABOVE: integer(100, 0, 1_000_000_000),
   /** … to this many of its newest entries. */
   TRIM_TO: integer(50, 1, 10_000),
-  HOST: z.string().default('127.0.0.1'),
+  ...apiSettings,
   PORT: integer(8000, 0, 65_535),
-  /** What requests that change something must carry. */
-  API_TOKEN: z
-    .string()
-    .regex(/^[\x21-\x7e]{16,256}$/, '16 to 256 printable ASCII characters are allowed')
-    .optional(),
   /** Path of a JSON Schema that messages must follow; unset: any JSON. */
   MESSAGE_SCHEMA: z.string().optional(),
   /** Bytes of a request's body, or of a line of a stream. */

@@ -1,7 +1,6 @@
-import { createLog, runService, serveHttp } from '@conveyor/service'
+import { createLog, isLoopback, runService, serveHttp } from '@conveyor/service'
 import { producerApi } from './api.ts'
 import { producerConfig } from './config.ts'
-import { isLoopback } from './guard.ts'
 import { formatMix } from './mix.ts'
 import { Producer } from './producer.ts'
 import { loadSchema } from './schema.ts'

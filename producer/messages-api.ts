@@ -1,3 +1,4 @@
+import { decoded, type FieldError, jsonText, limitedTo, mediaType, Problem, parsed } from '@conveyor/service'
 import {
   ConnectionLost,
   type Ingest,
@@ -12,11 +13,9 @@ import {
   StreamUnusable,
 } from '@conveyor/stream'
 import { context, propagation } from '@opentelemetry/api'
-import { type Context, Hono, type MiddlewareHandler } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
+import { type Context, Hono } from 'hono'
 import { elementsOf, LineTooLong, linesOf } from './json-texts.ts'
 import { BadQuestion, type Lookup, TooBusy } from './lookup.ts'
-import { type FieldError, Problem } from './problem.ts'
 import type { MessageSchema } from './schema.ts'
 
 /** What the API of messages stands on. */
@@ -48,19 +47,17 @@ const WAIT = { most: 10_000, step: 50 }
 /** Printable ASCII, as the draft has it: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ */
 const KEY = /^[\x21-\x7e]{1,255}$/
 
-const utf8 = new TextDecoder('utf-8', { fatal: true })
-
 /**
  * `POST /messages` one message, or with `application/x-ndjson` a stream of any length · `POST /messages/batch` an array
  * of up to 1000 · `GET /messages/{id}` what has become of one
  */
 export function messagesApi(ends: Ends): Hono {
   const { maxBytes, lookup } = ends
-  const limited = limitedTo(maxBytes)
+  const limited = limitedTo(maxBytes, 'MAX_BODY_BYTES')
   return new Hono()
     .post('/messages', (c, next) => (mediaType(c) === 'application/x-ndjson' ? stream(c, ends) : next()))
     .post('/messages', limited, async c => {
-      const text = await jsonText(c)
+      const text = await jsonText(c, ', or for a stream application/x-ndjson,')
       refuse(checked(text, ends))
       refuseWhenFull(ends)
       const answer = await add(ends, { bodies: [text], key: keyOf(c), ...parentOf(c) })
@@ -68,7 +65,7 @@ export function messagesApi(ends: Ends): Hono {
       return c.json(receipt, 202, { ...replayed(answer), location: `/messages/${receipt.package}` })
     })
     .post('/messages/batch', limited, async c => {
-      const text = await jsonText(c)
+      const text = await jsonText(c, ', or for a stream application/x-ndjson,')
       refuse(batch(text).flatMap((body, index) => located(ends.schema.check(body), index)))
       refuseWhenFull(ends)
       const answer = await add(ends, { bodies: elementsOf(text), key: keyOf(c), ...parentOf(c) })
@@ -88,19 +85,6 @@ export function messagesApi(ends: Ends): Hono {
         `${c.req.param('id')}: no such message in this run; ids are known while the stream holds the entry or with HISTORY=all, package numbers always`,
       )
     })
-}
-
-/** Refuses larger bodies. One whose length is told need not be counted, which would cost more than all else. */
-function limitedTo(maxSize: number): MiddlewareHandler {
-  const onError = () => {
-    throw new Problem(413, `a body of at most ${maxSize} bytes is allowed (MAX_BODY_BYTES)`)
-  }
-  const counted = bodyLimit({ maxSize, onError })
-  return async (c, next) => {
-    const length = c.req.header('content-length')
-    if (length === undefined || c.req.header('transfer-encoding') !== undefined) return counted(c, next)
-    return Number(length) > maxSize ? onError() : next()
-  }
 }
 
 /** Appends a stream part by part; what was appended of a stream that breaks off stays. */
@@ -205,42 +189,9 @@ function later() {
   return { headers: { 'retry-after': '1' } }
 }
 
-function mediaType(c: Context): string {
-  return (c.req.header('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
-}
-
-/** The body's text, which is JSON as it was sent: what a number or a text looks like is nobody's business here. */
-async function jsonText(c: Context): Promise<string> {
-  const type = mediaType(c)
-  if (type !== 'application/json' && !type.endsWith('+json')) {
-    throw new Problem(
-      415,
-      `content-type ${JSON.stringify(type)}: application/json, or for a stream application/x-ndjson, is allowed`,
-    )
-  }
-  return decoded(await c.req.arrayBuffer())
-}
-
-function decoded(bytes: ArrayBuffer | Uint8Array, index?: number): string {
-  try {
-    return utf8.decode(bytes)
-  } catch {
-    throw new Problem(400, `${index === undefined ? '' : `message ${index}: `}UTF-8 is allowed`)
-  }
-}
-
 /** What is wrong with a message that is JSON. */
 function checked(text: string, { schema }: Ends, index?: number): FieldError[] {
   return schema.check(parsed(text, index))
-}
-
-function parsed(text: string, index?: number): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    const where = index === undefined ? '' : `message ${index}: `
-    throw new Problem(400, `${where}JSON is allowed: ${(error as Error).message}`)
-  }
 }
 
 function batch(text: string): unknown[] {

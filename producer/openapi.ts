@@ -1,6 +1,17 @@
+import {
+  answer,
+  document,
+  GUARDED,
+  type Json,
+  json,
+  object,
+  problem,
+  ref,
+  statePaths,
+  text,
+  whole,
+} from '@conveyor/service/openapi'
 import { MOST_MESSAGES } from '@conveyor/stream'
-
-type Json = Readonly<Record<string, unknown>>
 
 export interface OpenApiOptions {
   /** JSON Schema of a message; undefined when anything is allowed. */
@@ -9,17 +20,6 @@ export interface OpenApiOptions {
   /** Whether requests that change something need a token. */
   readonly token: boolean
 }
-
-const text = { type: 'string' }
-const whole = { type: 'integer', minimum: 0 }
-const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` })
-const object = (properties: Json, required = Object.keys(properties)) => ({
-  type: 'object',
-  properties,
-  required,
-})
-const json = (schema: Json) => ({ 'application/json': { schema } })
-const answer = (description: string, schema: Json) => ({ description, content: json(schema) })
 
 const STATUS = object({
   epoch: { type: ['string', 'null'], description: 'The run; null before Redis has answered' },
@@ -63,37 +63,13 @@ const SCHEMAS = {
     ['package', 'epoch', 'group', 'state', 'history'],
   ),
   Status: STATUS,
-  Problem: object(
-    {
-      status: whole,
-      detail: text,
-      errors: {
-        type: 'array',
-        items: object(
-          {
-            path: { ...text, description: 'JSON Pointer into the message' },
-            message: text,
-            index: { ...whole, description: 'Which message, counted from 0' },
-          },
-          ['path', 'message'],
-        ),
-      },
-      accepted: { ...whole, description: 'Of a stream: how many messages before it were appended' },
-    },
-    ['status', 'detail'],
-  ),
 }
 
 const ANY = { description: 'Any JSON', examples: [{ hello: 'world' }] }
 
-const problem = (description: string) => ({
-  description,
-  content: { 'application/problem+json': { schema: ref('Problem') } },
-})
 const REFUSALS = {
   400: problem('Not JSON, not UTF-8, or a header that cannot be used'),
-  401: problem('The token is missing or wrong'),
-  403: problem('The service has no token, and the request comes from elsewhere'),
+  ...GUARDED,
   413: problem('Larger than MAX_BODY_BYTES'),
   415: problem('Another content type'),
   422: problem('A message is not as its schema says, or the Idempotency-Key stands for another request'),
@@ -133,19 +109,15 @@ export function openApi({ schema, maxBytes, token }: OpenApiOptions): Json {
       summary,
       tags: ['Emitting'],
       ...security,
-      responses: { 200: answer('What it does now', ref('Status')), 401: REFUSALS[401], 403: REFUSALS[403] },
+      responses: { 200: answer('What it does now', ref('Status')), ...GUARDED },
     },
   })
-  return {
-    openapi: '3.1.1',
-    info: {
-      title: 'Conveyor producer',
-      version: '0.1.0',
-      license: { name: 'MIT', identifier: 'MIT' },
-      description: `Takes messages, gives them numbers, and appends them to a Redis stream from which each comes out exactly once. A body, or a line of a stream, has at most ${maxBytes} bytes.`,
-    },
-    servers: [{ url: '/' }],
-    tags: [{ name: 'Messages' }, { name: 'Emitting' }, { name: 'State' }],
+  return document({
+    title: 'Conveyor producer',
+    description: `Takes messages, gives them numbers, and appends them to a Redis stream from which each comes out exactly once. A body, or a line of a stream, has at most ${maxBytes} bytes.`,
+    tags: ['Messages', 'Emitting', 'State'],
+    token,
+    schemas: { Message: schema ?? ANY, ...SCHEMAS },
     paths: {
       '/messages': {
         post: {
@@ -225,8 +197,7 @@ export function openApi({ schema, maxBytes, token }: OpenApiOptions): Json {
           responses: {
             200: answer('What it does now', ref('Status')),
             400: problem('Another rate'),
-            401: REFUSALS[401],
-            403: REFUSALS[403],
+            ...GUARDED,
           },
         },
       },
@@ -238,29 +209,7 @@ export function openApi({ schema, maxBytes, token }: OpenApiOptions): Json {
           responses: { 200: answer('What it does now', ref('Status')) },
         },
       },
-      '/healthz': {
-        get: {
-          operationId: 'getHealth',
-          summary: 'Whether the process lives',
-          tags: ['State'],
-          responses: { 200: answer('It does', object({ status: { const: 'ok' } })) },
-        },
-      },
-      '/readyz': {
-        get: {
-          operationId: 'getReadiness',
-          summary: 'Whether Redis answers and the groups are there',
-          tags: ['State'],
-          responses: {
-            200: answer('They are', object({ status: { const: 'ready' } })),
-            503: answer('They are not', object({ status: text, reason: text })),
-          },
-        },
-      },
+      ...statePaths('Redis answers and the groups are there'),
     },
-    components: {
-      schemas: { Message: schema ?? ANY, ...SCHEMAS },
-      ...(token && { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } }),
-    },
-  }
+  })
 }

@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import { ConfigError } from '@conveyor/service'
+import { ConfigError, type FieldError } from '@conveyor/service'
 import { Ajv, type ErrorObject } from 'ajv'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
-import type { FieldError } from './problem.ts'
 
 /** What messages have to be like. */
 export interface MessageSchema {

@@ -97,3 +97,13 @@ export const common = {
   /** Ms that a service may take to finish what is in hand after a signal. */
   DRAIN_TIMEOUT_MS: integer(8000, 0, 600_000),
 }
+
+/** Variables of services with an API that changes something. */
+export const apiSettings = {
+  HOST: z.string().default('127.0.0.1'),
+  /** What requests that change something must carry. */
+  API_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]{16,256}$/, '16 to 256 printable ASCII characters are allowed')
+    .optional(),
+}

@@ -1,4 +1,6 @@
+export { type ApiOptions, serviceApi } from './api.ts'
 export {
+  apiSettings,
   ConfigError,
   common,
   integer,
@@ -10,6 +12,9 @@ export {
   readConfig,
 } from './config.ts'
 export { flushTelemetry } from './flush-telemetry.ts'
+export { isLoopback } from './guard.ts'
 export { type HttpServer, serveHttp } from './http.ts'
+export { decoded, jsonText, limitedTo, mediaType, parsed } from './json-body.ts'
 export { createLog, type Logger } from './log.ts'
+export { type FieldError, Problem, type ProblemOptions } from './problem.ts'
 export { EXIT, runService, type Service } from './run.ts'

@@ -5,11 +5,11 @@ import { secureHeaders } from 'hono/secure-headers'
 
 const require = createRequire(import.meta.url)
 
-const PAGE = `<!doctype html>
+const page = (title: string) => `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>Conveyor: the producer's API</title>
+<title>${title}</title>
 <link rel="stylesheet" href="/docs/swagger-ui.css">
 <main id="docs"></main>
 <script src="/docs/swagger-ui-bundle.js"></script>
@@ -19,8 +19,12 @@ const START = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#docs', deepLink
 
 const TYPES = { 'swagger-ui.css': 'text/css', 'swagger-ui-bundle.js': 'text/javascript' } as const
 
-/** `GET /docs`, and `GET /`: the API, to read and to try out. Everything it needs is served from here. */
-export function docsPage(): Hono {
+/**
+ * `GET /docs`, and `GET /`: the API, to read and to try out. Everything it needs is served from here.
+ *
+ * @param title plain text, without markup
+ */
+export function docsPage(title: string): Hono {
   const app = new Hono().use(
     '/docs/*',
     secureHeaders({
@@ -33,7 +37,7 @@ export function docsPage(): Hono {
     }),
   )
   app.get('/', c => c.redirect('/docs'))
-  app.get('/docs', c => c.html(PAGE))
+  app.get('/docs', c => c.html(page(title)))
   app.get('/docs/start.js', c => c.body(START, 200, { 'content-type': 'text/javascript' }))
   for (const [file, type] of Object.entries(TYPES)) {
     app.get(`/docs/${file}`, async c => {
