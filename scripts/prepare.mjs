@@ -40,4 +40,4 @@ if (read(stamp) !== lock) {
   writeFileSync(stamp, lock)
 }
 run(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-b'])
-run(process.execPath, [`${root}scripts/bundle-page.mjs`])
+run(process.execPath, [`${root}console/bundle.mjs`])

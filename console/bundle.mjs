@@ -27,7 +27,10 @@ const sources = Math.max(
 const built = `${out}/index.html` // written last
 if (!existsSync(built) || statSync(built).mtimeMs < sources) {
   await build({
-    entryPoints: [`${source}/app.tsx`, `${source}/app.css`],
+    entryPoints: [
+      { in: `${source}/main.tsx`, out: 'app' },
+      { in: `${source}/app.css`, out: 'app' },
+    ],
     outdir: out,
     bundle: true,
     minify: true,
