@@ -1,12 +1,20 @@
 import { expect, test } from 'vitest'
 import { hrefOf, parseRoute } from './route.ts'
 
+const read = (hash: string) => {
+  const { page, id, query } = parseRoute(hash)
+  return { page, id, query: [...query] }
+}
+
 test('an address names a page, what it is about, and how it is narrowed', () => {
-  expect(parseRoute('#/message/4711')).toEqual({ page: 'message', id: '4711', query: {} })
-  expect(parseRoute('#/dead?reason=handler+failed&minReplays=3')).toEqual({
+  expect(read('#/message/4711')).toEqual({ page: 'message', id: '4711', query: [] })
+  expect(read('#/dead?reason=handler+failed&reason=rejected')).toEqual({
     page: 'dead',
     id: '',
-    query: { reason: 'handler failed', minReplays: '3' },
+    query: [
+      ['reason', 'handler failed'],
+      ['reason', 'rejected'],
+    ],
   })
 })
 
@@ -16,9 +24,12 @@ test.each(['', '#', '#/', '#/nonsense', '#//', '#/%'])('%j shows the overview', 
 
 test('an address is read as it was written', () => {
   const id = 'consumer/1 <b>?&#%'
-  expect(parseRoute(hrefOf('message', id))).toEqual({ page: 'message', id, query: {} })
-  const query = { reason: 'a&b=c', error: 'x#y?z' }
-  expect(parseRoute(hrefOf('dead', '', query))).toEqual({ page: 'dead', id: '', query })
+  expect(read(hrefOf('message', id))).toEqual({ page: 'message', id, query: [] })
+  expect(read(hrefOf('dead', '', { reason: ['a&b=c', 'd'], error: 'x#y?z' })).query).toEqual([
+    ['reason', 'a&b=c'],
+    ['reason', 'd'],
+    ['error', 'x#y?z'],
+  ])
   expect(hrefOf('overview')).toBe('#/')
-  expect(hrefOf('dead', '', { reason: '', error: undefined })).toBe('#/dead')
+  expect(hrefOf('dead', '', { reason: [], error: '', text: undefined })).toBe('#/dead')
 })
