@@ -1,6 +1,6 @@
 import { MOST_SEED } from '@conveyor/producer/mix'
 import { ConfigError, EXIT } from '@conveyor/service'
-import { ConnectionLost, inspect } from '@conveyor/stream'
+import { ConnectionLost, deadPackages, inspect } from '@conveyor/stream'
 import { Command, Option } from 'commander'
 import { completionCommand } from './completion-command.ts'
 import { applyConventions, examples, surviveClosedOutput } from './conventions.ts'
@@ -158,7 +158,6 @@ function theGroup(): string {
 
 async function deadLettersAt(redisUrl: string): Promise<ReadonlyMap<number, string>> {
   const target = { redisUrl, stream: theStream(), group: theGroup() }
-  const { deadPackages } = await import('./up/verdict.ts')
   return withRedis(target, async (redis, keys) =>
     deadPackages(redis, keys, (await inspect(redis, keys)).epoch),
   )

@@ -222,6 +222,21 @@ export async function purgedPackages(redis: Redis, keys: Keys): Promise<number[]
   return (await answer(redis.smembers(keys.purged))).map(Number)
 }
 
+/** Packages of a group's present run that are dead letters, or were until they were purged, each with its reason. */
+export async function deadPackages(
+  redis: Redis,
+  keys: Keys,
+  epoch: string | undefined,
+): Promise<Map<number, string>> {
+  const dead = new Map<number, string>()
+  for (const number of await purgedPackages(redis, keys)) dead.set(number, 'purged')
+  for await (const letter of deadLetters(redis, keys)) {
+    const isOurs = letter.group === keys.group && letter.epoch === epoch
+    if (isOurs && letter.package !== undefined) dead.set(letter.package, letter.reason)
+  }
+  return dead
+}
+
 /** A letter, and how many strings its header has, after which the entry's own fields begin. */
 function parse(keys: Keys, id: string, strings: string[]): { letter: DeadLetter; header: number } {
   let end = 0

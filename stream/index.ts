@@ -17,6 +17,7 @@ export {
   type DeadLetter,
   deadLetter,
   deadLetters,
+  deadPackages,
   type LetterRange,
   NotReplayable,
   newestDeadLetter,
@@ -27,6 +28,7 @@ export {
 } from './dead-letters.ts'
 export type { Events, StreamEvent } from './events.ts'
 export { type Failure, HandlerTimeout, Reject, RetryLater } from './failure.ts'
+export { findLine, type Line, lineAt } from './find-line.ts'
 export { type Flushed, flush } from './flush.ts'
 export { forget } from './forget.ts'
 export { type Forward, isBehind } from './forward.ts'
@@ -44,6 +46,20 @@ export {
 } from './ingest.ts'
 export { type ConsumerState, inspect, type StreamState } from './inspect.ts'
 export { checkName, InvalidName, type Keys, keysOf } from './keys.ts'
+export { letterDocument } from './letter-document.ts'
+export { compareIds, filtered, type LetterFilter, meets, redisNow } from './letter-filter.ts'
+export {
+  isQuarantined,
+  type Judge,
+  type Judgement,
+  MAX_REPLAYS,
+  type Plan,
+  type PlanOptions,
+  planAll,
+  replayJudge,
+  type Unfit,
+} from './letter-plan.ts'
+export { type Life, Liveness } from './liveness.ts'
 export { locate, type Place, type Whereabouts, whereaboutsOf } from './locate.ts'
 export { measureConsumer } from './measure-consumer.ts'
 export { measureProducer, type ProducerLoad } from './measure-producer.ts'
@@ -52,6 +68,8 @@ export { type OpenStream, openStream, StreamUnusable } from './open.ts'
 export type { Outcome } from './outcome.ts'
 export { OutputDamaged } from './output-file.ts'
 export { packageHistory, packageOfEntry } from './package-history.ts'
+export { type PackageReport, packageReport, transitionText } from './package-report.ts'
+export { Rates } from './rates.ts'
 export { OutputRefused, ownerOf } from './run-folder.ts'
 export { ConsumerIdInUse } from './session.ts'
 export { DEFAULTS, type History, type Settings } from './settings.ts'

@@ -1,5 +1,5 @@
-import type { ConsumerState } from '@conveyor/stream'
 import { expect, test } from 'vitest'
+import type { ConsumerState } from './inspect.ts'
 import { Liveness } from './liveness.ts'
 
 const consumer = (beat: number, session: ConsumerState['session'] = 'live') =>

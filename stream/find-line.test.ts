@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { tempDir } from '../../tests/redis.ts'
+import { tempDir } from '../tests/redis.ts'
 import { findLine, lineAt } from './find-line.ts'
 
 const text = (n: number) => `Consumer a processed package ${n} (timestamp: 17)`

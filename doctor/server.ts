@@ -1,7 +1,7 @@
 import { answer, RedisError } from '@conveyor/stream'
 import type { Redis } from 'ioredis'
-import { bytes } from '../units.ts'
 import { type Check, finding, note, ok } from './check.ts'
+import { bytes } from './units.ts'
 
 /** What a server says of itself; empty where it does not. */
 interface Server {

@@ -1,4 +1,4 @@
-import type { ConsumerState } from '@conveyor/stream'
+import type { ConsumerState } from './inspect.ts'
 
 /**
  * `live`: it beats; `silent`: its counter stands still; `dead`: so long that peers take over; `unknown`: not seen

@@ -1,8 +1,8 @@
 import { lstat, mkdtemp, readdir, readlink, rmdir, stat, statfs } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { type Keys, ownerOf, type StreamState } from '@conveyor/stream'
-import { bytes, count } from '../units.ts'
 import { type Check, finding, note, ok } from './check.ts'
+import { bytes, count } from './units.ts'
 
 /** The directory of the output files, as far as it can be seen from here. `state` when Redis could be asked. */
 export async function checkOutput(directory: string, keys: Keys, state?: StreamState): Promise<Check[]> {

@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { answer, decode, inspect, type Keys, Poison, type StreamState } from '@conveyor/stream'
+import { answer, decode, inspect, type Keys, Liveness, Poison, type StreamState } from '@conveyor/stream'
 import type { Redis } from 'ioredis'
-import { Liveness } from '../liveness.ts'
-import { count, duration } from '../units.ts'
 import { type Check, finding, note, ok } from './check.ts'
+import { count, duration } from './units.ts'
 
 export interface Beats {
   /** Ms between two heartbeats of the consumers. */

@@ -1,7 +1,7 @@
 import { answer } from '@conveyor/stream'
 import type { Redis } from 'ioredis'
-import { duration } from '../units.ts'
 import { type Check, finding, ok } from './check.ts'
+import { duration } from './units.ts'
 
 /** Seconds from which a difference is worth mending. */
 const NOTICEABLE = 1
