@@ -9,7 +9,6 @@ import {
   transitionText,
 } from '@conveyor/stream'
 import { printable } from '@conveyor/validator'
-import type { Redis } from 'ioredis'
 import pc from 'picocolors'
 import { type Target, withRedis } from '../options.ts'
 
