@@ -6,7 +6,11 @@ const read = (query: string) => filterOf(new URLSearchParams(query))
 
 test('an address is a filter', () => {
   expect(read('')).toEqual({ filter: {}, errors: {} })
-  expect(read('reason=rejected&reason=handler+failed&error=%20no+route&minAge=10m&packages=100+-+200&minReplays=3')).toEqual({
+  expect(
+    read(
+      'reason=rejected&reason=handler+failed&error=%20no+route&minAge=10m&packages=100+-+200&minReplays=3',
+    ),
+  ).toEqual({
     filter: {
       reason: ['rejected', 'handler failed'],
       error: 'no route',
@@ -53,5 +57,11 @@ test('what an action is about is what can be acted on', () => {
 
 test('the number has to be typed as it is', () => {
   expect(['1234', ' 1,234 ', '1 234'].map(typed => confirms(typed, 1234))).toEqual([true, true, true])
-  expect(['', '123', '12345', '1234.0', 'all'].map(typed => confirms(typed, 1234))).toEqual([false, false, false, false, false])
+  expect(['', '123', '12345', '1234.0', 'all'].map(typed => confirms(typed, 1234))).toEqual([
+    false,
+    false,
+    false,
+    false,
+    false,
+  ])
 })

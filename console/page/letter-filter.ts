@@ -3,7 +3,14 @@ import type { LetterFilter, LetterPage } from '../contract.ts'
 /** What of the form's fields cannot be used, by name. */
 export type FilterErrors = Partial<Record<keyof LetterFilter, string>>
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 }
+const UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+}
 
 /** `90s`, `10m`, `10 min`, `1.5h`, `2d` in ms; undefined for anything else. */
 export function parseDuration(text: string): number | undefined {
@@ -45,7 +52,9 @@ export function filterOf(query: URLSearchParams): { filter: LetterFilter; errors
 }
 
 /** The filter as parameters of a request. */
-export function parameters(filter: LetterFilter): Readonly<Record<string, string | number | readonly string[] | undefined>> {
+export function parameters(
+  filter: LetterFilter,
+): Readonly<Record<string, string | number | readonly string[] | undefined>> {
   return { ...filter }
 }
 
@@ -70,7 +79,10 @@ export function inWords(query: URLSearchParams): string {
  */
 export function chosen(page: LetterPage, action: 'replay' | 'purge', quarantined: boolean): number {
   if (action === 'purge') return page.matched
-  const { replayable, replayableAnyway } = page as LetterPage & { replayable?: number; replayableAnyway?: number }
+  const { replayable, replayableAnyway } = page as LetterPage & {
+    replayable?: number
+    replayableAnyway?: number
+  }
   return quarantined
     ? (replayableAnyway ?? page.matched - page.unreplayable)
     : (replayable ?? page.matched - page.quarantined - page.unreplayable)

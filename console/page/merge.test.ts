@@ -2,8 +2,15 @@ import { expect, test } from 'vitest'
 import type { Consumer, Delta, Seen, Snapshot, Verdict } from '../contract.ts'
 import { extended, merged, NO_SERIES, POINTS } from './merge.ts'
 
-const consumer = (id: string) => ({ id, state: 'live', pending: 1, processed: 10, perSecond: 5, share: 0.5 }) as Consumer
-const seen = { in: 1, out: 2, lag: { packages: 3, ms: 4 }, latency: null, consumers: [consumer('c1'), consumer('c2')] } as unknown as Seen
+const consumer = (id: string) =>
+  ({ id, state: 'live', pending: 1, processed: 10, perSecond: 5, share: 0.5 }) as Consumer
+const seen = {
+  in: 1,
+  out: 2,
+  lag: { packages: 3, ms: 4 },
+  latency: null,
+  consumers: [consumer('c1'), consumer('c2')],
+} as unknown as Seen
 const verdict = { state: 'exact', produced: 20, offender: null } as Verdict
 const snapshot = { number: 7, at: 1000, status: 'ok', seen, verdict } as Snapshot
 
@@ -16,13 +23,27 @@ const delta: Delta = {
   pending: 5,
   waiting: 6,
   unflushed: 7,
-  verdict: { state: 'exact', text: 'new', produced: 30, committed: 29, waiting: 1, dead: 0, gaps: 0, duplicates: 0 },
+  verdict: {
+    state: 'exact',
+    text: 'new',
+    produced: 30,
+    committed: 29,
+    waiting: 1,
+    dead: 0,
+    gaps: 0,
+    duplicates: 0,
+  },
   consumers: [{ id: 'c2', state: 'silent', pending: 9, processed: 11, perSecond: 1 }],
 }
 
 test('a delta replaces what it names and nothing else', () => {
   const result = merged(snapshot, delta)
-  expect(result).toMatchObject({ number: 7, at: 1250, status: 'ok', verdict: { text: 'new', produced: 30, offender: null } })
+  expect(result).toMatchObject({
+    number: 7,
+    at: 1250,
+    status: 'ok',
+    verdict: { text: 'new', produced: 30, offender: null },
+  })
   expect(result?.seen).toMatchObject({ in: 100, lag: { packages: 10 }, pending: 5, latency: null })
   expect(result?.seen?.consumers).toEqual([
     consumer('c1'),

@@ -1,7 +1,16 @@
 import { queryOf } from './query.ts'
 
 /** The pages there are; the first is shown when the address names none. */
-export const PAGES = ['overview', 'consumers', 'pending', 'dead', 'search', 'message', 'health', 'audit'] as const
+export const PAGES = [
+  'overview',
+  'consumers',
+  'pending',
+  'dead',
+  'search',
+  'message',
+  'health',
+  'audit',
+] as const
 export type Page = (typeof PAGES)[number]
 
 /** What the address' hash says: `#/message/4711`, `#/dead?reason=rejected`. */
@@ -23,7 +32,11 @@ export function parseRoute(hash: string): Route {
 }
 
 /** Address of a page. What of the query is empty is left out. */
-export function hrefOf(page: Page, id: string | number = '', query: Parameters<typeof queryOf>[0] = {}): string {
+export function hrefOf(
+  page: Page,
+  id: string | number = '',
+  query: Parameters<typeof queryOf>[0] = {},
+): string {
   const path = page === 'overview' ? '' : page
   return `#/${path}${id === '' ? '' : `/${encodeURIComponent(id)}`}${queryOf(query)}`
 }

@@ -2,7 +2,11 @@ import { expect, test } from 'vitest'
 import { freshness, STALE_AFTER } from './stale.ts'
 
 test('what was heard of late is live', () => {
-  expect(freshness(10_000, 'live', 10_000 + STALE_AFTER - 1)).toEqual({ fresh: true, since: 10_000, text: 'live' })
+  expect(freshness(10_000, 'live', 10_000 + STALE_AFTER - 1)).toEqual({
+    fresh: true,
+    since: 10_000,
+    text: 'live',
+  })
 })
 
 test('silence makes it stale, since the last news', () => {

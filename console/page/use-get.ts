@@ -18,9 +18,12 @@ const NOTHING = { data: null, error: null }
  * @param every ms between the end of one request and the next; undefined: once
  */
 export function useGet<T>(path: string | null, every?: number): Got<T> {
-  const [state, set] = useState<{ path: string | null; data: T | null; error: Refused | null; loading: boolean }>(
-    { ...NOTHING, path, loading: path !== null },
-  )
+  const [state, set] = useState<{
+    path: string | null
+    data: T | null
+    error: Refused | null
+    loading: boolean
+  }>({ ...NOTHING, path, loading: path !== null })
   const [asked, ask] = useState(0)
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
 
@@ -29,7 +32,9 @@ export function useGet<T>(path: string | null, every?: number): Got<T> {
     const abort = new AbortController()
     const load = async () => {
       if (!document.hidden) {
-        set(state => (state.path === path ? { ...state, loading: true } : { ...NOTHING, path, loading: true }))
+        set(state =>
+          state.path === path ? { ...state, loading: true } : { ...NOTHING, path, loading: true },
+        )
         try {
           const data = await get<T>(path, abort.signal)
           if (!abort.signal.aborted) set({ path, data, error: null, loading: false })

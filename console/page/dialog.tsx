@@ -1,0 +1,41 @@
+import type { ComponentChildren } from 'preact'
+import { useEffect, useId, useRef } from 'preact/hooks'
+import { Icon } from './icons.tsx'
+
+/** A modal dialog: Escape closes it, and the focus goes back to where it was. */
+export function Dialog(props: {
+  readonly title: string
+  readonly close: () => void
+  readonly children: ComponentChildren
+}) {
+  const { title, close, children } = props
+  const element = useRef<HTMLDialogElement>(null)
+  const id = useId()
+  useEffect(() => {
+    const before = document.activeElement
+    const dialog = element.current
+    dialog?.showModal()
+    return () => {
+      dialog?.close()
+      if (before instanceof HTMLElement && before.isConnected) before.focus()
+    }
+  }, [])
+  return (
+    <dialog
+      ref={element}
+      aria-labelledby={id}
+      onCancel={event => {
+        event.preventDefault()
+        close()
+      }}
+    >
+      <div class="dialog-head">
+        <h2 id={id}>{title}</h2>
+        <button type="button" class="plain" onClick={close} aria-label="Close">
+          <Icon name="cross" />
+        </button>
+      </div>
+      {children}
+    </dialog>
+  )
+}

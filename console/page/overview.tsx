@@ -1,0 +1,135 @@
+import type { About, Seen, Series, Snapshot } from '../contract.ts'
+import { Charts } from './charts.tsx'
+import { Consumers } from './consumers.tsx'
+import { Demo } from './demo.tsx'
+import { Flow } from './flow.tsx'
+import { count, duration, plural } from './format.ts'
+import { TrimLine } from './health.tsx'
+import { Reasons } from './reasons.tsx'
+import { hrefOf } from './route.ts'
+import { VerdictBanner } from './verdict.tsx'
+
+interface Props {
+  readonly about: About
+  readonly snapshot: Snapshot
+  readonly series: Series
+  readonly fresh: boolean
+}
+
+/** All of it at a glance: the verdict first. */
+export function Overview({ about, snapshot, series, fresh }: Props) {
+  const { seen } = snapshot
+  return (
+    <>
+      <VerdictBanner snapshot={snapshot} fresh={fresh} />
+      <section class="panel" aria-labelledby="flow">
+        <div class="panel-head">
+          <h2 id="flow">Flow</h2>
+          <p class="soft break">
+            {about.stream} / {about.group}
+          </p>
+        </div>
+        {seen && <Flow seen={seen} />}
+        <Charts series={series} marks={snapshot.marks} />
+      </section>
+      {seen && (
+        <>
+          <section class="panel" aria-labelledby="consumers">
+            <div class="panel-head">
+              <h2 id="consumers">Consumers</h2>
+              <Faults seen={seen} />
+            </div>
+            <Consumers seen={seen} />
+          </section>
+          <div class="halves">
+            <Open seen={seen} />
+            <Dead seen={seen} />
+          </div>
+          <section class="panel" aria-labelledby="trim">
+            <div class="panel-head">
+              <h2 id="trim">Trim</h2>
+              <a class="push" href={hrefOf('health')}>
+                Trim and doctor
+              </a>
+            </div>
+            <TrimLine trim={seen.trim} />
+          </section>
+        </>
+      )}
+      {about.demo && <Demo seen={seen} />}
+    </>
+  )
+}
+
+function Faults({ seen }: { readonly seen: Seen }) {
+  const { claimed, fenced, lost } = seen
+  return (
+    <p class="soft">
+      in this run: claimed {count(claimed)}, fenced {count(fenced)},{' '}
+      <span class={lost > 0 ? 'bad' : ''}>lost {count(lost)}</span>
+    </p>
+  )
+}
+
+/** What is under way. */
+function Open({ seen }: { readonly seen: Seen }) {
+  const { pending, waiting, nextDue, consumers } = seen
+  const oldest = Math.max(0, ...consumers.map(({ oldestPending }) => oldestPending ?? 0))
+  return (
+    <section class="panel" aria-labelledby="open">
+      <div class="panel-head">
+        <h2 id="open">Pending and waiting</h2>
+        <a class="push" href={hrefOf('pending')}>
+          Show them
+        </a>
+      </div>
+      <dl class="facts">
+        <div>
+          <dt>Pending</dt>
+          <dd>
+            {plural(pending, 'entry', 'entries')}
+            {pending > 0 && `, the oldest ${duration(oldest)} old`}
+          </dd>
+        </div>
+        <div>
+          <dt>Waiting for another attempt</dt>
+          <dd class={(nextDue ?? 0) < -5000 ? 'warn' : ''}>
+            {plural(waiting, 'message')}
+            {nextDue !== null &&
+              (nextDue >= -1000
+                ? `, next in ${duration(Math.max(0, nextDue))}`
+                : `, ${duration(-nextDue)} late`)}
+          </dd>
+        </div>
+        <div>
+          <dt>Failed attempts in this run</dt>
+          <dd>{count(seen.retried)}</dd>
+        </div>
+      </dl>
+    </section>
+  )
+}
+
+function Dead({ seen: { deadLetters } }: { readonly seen: Seen }) {
+  const { reasons, all } = deadLetters
+  const here = Object.values(reasons).reduce((sum, letters) => sum + letters, 0)
+  return (
+    <section class="panel" aria-labelledby="dead">
+      <div class="panel-head">
+        <h2 id="dead">Dead letters</h2>
+        <p class="soft">{count(here)}</p>
+        <a class="push" href={hrefOf('dead')}>
+          Look at them
+        </a>
+      </div>
+      {here > 0 ? (
+        <Reasons reasons={reasons} query={new URLSearchParams()} />
+      ) : (
+        <p class="notice soft">None in this run. What cannot be handled comes here, and can be replayed.</p>
+      )}
+      {all > here && (
+        <p class="soft below">{plural(all - here, 'letter')} more of other groups and earlier runs.</p>
+      )}
+    </section>
+  )
+}
