@@ -1,3 +1,4 @@
+export { type Action, commandLineUser, lastActions, recordAction } from './actions.ts'
 export { type Appended, type AppendOptions, append, Lane, OutcomeUnknown, type Template } from './append.ts'
 export { type Backlog, backlogOf } from './backlog.ts'
 export { backoff } from './backoff.ts'
@@ -13,6 +14,7 @@ export {
   RedisError,
 } from './connection.ts'
 export { type ConsumeOptions, consume } from './consume.ts'
+export { type Control, control, controls, NotThere } from './control.ts'
 export {
   type DeadLetter,
   deadLetter,
@@ -70,8 +72,11 @@ export { OutputDamaged } from './output-file.ts'
 export { packageHistory, packageOfEntry } from './package-history.ts'
 export { type PackageReport, packageReport, transitionText } from './package-report.ts'
 export { Rates } from './rates.ts'
+export { retryNow } from './retry-now.ts'
 export { OutputRefused, ownerOf } from './run-folder.ts'
 export { ConsumerIdInUse } from './session.ts'
 export { DEFAULTS, type History, type Settings } from './settings.ts'
 export type { Finished, Origin, Refused, Sink } from './sink.ts'
-export { type Trimmed, type TrimOptions, trim } from './trim.ts'
+export { lastTrims, type Trimmed, type TrimOptions, trim } from './trim.ts'
+export { type DueInFiles, dueInFiles, unsettledAmong, waitingPackages } from './unsettled.ts'
+export type { Vitals } from './vitals.ts'

@@ -22,7 +22,8 @@ async function following() {
       lengths.set(id, (lengths.get(id) ?? 0) + text.length)
     },
     async look() {
-      const whole = await file.look(dir, lengths)
+      const sizes = await file.look(dir, lengths)
+      const whole = [...lengths].every(([id, length]) => (sizes.get(id) ?? 0) >= length)
       const { packages, unreadable } = file.tally
       return { whole, unique: packages.unique, duplicates: packages.duplicated, unreadable: unreadable.total }
     },

@@ -45,23 +45,19 @@ export class Following {
    *
    * @param folder the run's files, `runs/<epoch>`
    * @param lengths bytes committed of each, by consumer id, from before this look; one that is not named has 0
-   * @returns whether every file has all its bytes; false while some are yet to be written
+   * @returns bytes that each file has, by consumer id
    * @throws {CannotAnalyse} when something cannot be read
    */
-  async look(folder: string, lengths: ReadonlyMap<string, number>): Promise<boolean> {
+  async look(folder: string, lengths: ReadonlyMap<string, number>): Promise<ReadonlyMap<string, number>> {
     const files = await present(folder)
     const looks = new Map<string, Look>()
     const readable: OutputFile[] = []
-    let whole =
-      files.length === lengths.size ||
-      [...lengths].every(([id, length]) => length === 0 || files.some(file => file.id === id))
     let changed = [...this.#looks.keys()].some(name => !files.some(file => file.name === name))
     for (const file of files) {
       const length = lengths.get(file.id) ?? 0
       const before = this.#looks.get(file.name)
       const now = await lookAt(file, length, before)
       changed ||= before !== undefined && differs(before, now)
-      whole &&= now.size >= length
       looks.set(file.name, now)
       readable.push({ ...file, size: now.read })
     }
@@ -81,7 +77,7 @@ export class Following {
     } finally {
       this.#bytesLeft = 0
     }
-    return whole
+    return new Map(files.map(({ id, size }) => [id, size]))
   }
 }
 
