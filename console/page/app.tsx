@@ -37,11 +37,12 @@ export function App() {
   }, [snapshot?.verdict.state, fresh.fresh, route.page])
   return (
     <>
-      <a class="skip" href="#main" onClick={skip}>
+      <button type="button" class="skip" onClick={() => document.getElementById('main')?.focus()}>
         Skip to the content
-      </a>
+      </button>
       <Header route={route} freshness={fresh} />
       <main id="main" tabIndex={-1}>
+        {route.page !== 'overview' && <h1 class="hidden">{NAMES[route.page]}</h1>}
         <StaleBar freshness={fresh} />
         {snapshot && route.page !== 'overview' && (
           <VerdictLine verdict={snapshot.verdict} fresh={fresh.fresh} />
@@ -119,11 +120,6 @@ function Absent({ status, about }: { readonly status: string; readonly about: Ab
 
 /** Why it is not known what the console is. */
 const aboutError = new Store<Refused | null>(null)
-
-function skip(event: Event): void {
-  event.preventDefault()
-  document.getElementById('main')?.focus()
-}
 
 function useRoute(): Route {
   const [hash, setHash] = useState(location.hash)

@@ -7,6 +7,7 @@ import { Dialog } from './dialog.tsx'
 import { count, plural } from './format.ts'
 import { chosen, confirms } from './letter-filter.ts'
 import { Failed } from './notice.tsx'
+import { actedOn } from './selection.ts'
 import { tell } from './toasts.tsx'
 
 /** What is to be done with which letters. */
@@ -34,10 +35,14 @@ export function BulkDialog({ choice, close, done }: Props) {
   const [rate, setRate] = useState('')
   const [quarantined, setQuarantined] = useState(false)
   const [state, setState] = useState<{ busy: boolean; error?: Refused }>({ busy: false })
-  const number = ids ? ids.length : chosen(page, action, quarantined)
+  const acted = ids && actedOn(page.letters, ids, action, quarantined)
+  const number = acted ? acted.length : chosen(page, action, quarantined)
+  const rows = ids ? page.letters.filter(({ id }) => ids.includes(id)) : undefined
+  const inQuarantine = rows ? rows.filter(row => row.quarantined).length : page.quarantined
+  const stay = rows ? rows.filter(row => row.unreplayable !== null).length : page.unreplayable
   const badRate = rate !== '' && !(Number(rate) > 0)
   const bulk: Bulk = {
-    ...(ids ? { ids } : { filter, count: number, through: page.through ?? '' }),
+    ...(acted ? { ids: acted } : { filter, count: number, through: page.through ?? '' }),
     ...(rate !== '' && !badRate && { rate: Number(rate) }),
     ...(quarantined && { quarantined }),
   }
@@ -63,22 +68,18 @@ export function BulkDialog({ choice, close, done }: Props) {
         {!ids && <p class="break">{words ? `All that match: ${words}.` : 'All of this group.'}</p>}
         {action === 'replay' && (
           <>
-            {page.quarantined > 0 && (
+            {inQuarantine > 0 && (
               <label class="row check">
                 <input
                   type="checkbox"
                   checked={quarantined}
                   onChange={event => setQuarantined(event.currentTarget.checked)}
                 />
-                <span>
-                  Also those in quarantine ({count(page.quarantined)}), which failed again and again
-                </span>
+                <span>Also those in quarantine ({count(inQuarantine)}), which failed again and again</span>
               </label>
             )}
-            {page.unreplayable > 0 && (
-              <p class="soft">
-                {plural(page.unreplayable, 'letter')} of earlier runs or without payload stay.
-              </p>
+            {stay > 0 && (
+              <p class="soft">{plural(stay, 'letter')} of earlier runs or without payload stay.</p>
             )}
             <label>
               <span>At most so many a second</span>

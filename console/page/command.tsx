@@ -2,13 +2,7 @@ import { useState } from 'preact/hooks'
 import { Icon } from './icons.tsx'
 
 /** A command line that does the same, and a button that copies it. */
-export function Command({
-  line,
-  label = 'The same on the command line',
-}: {
-  readonly line: string
-  readonly label?: string
-}) {
+export function Command({ line }: { readonly line: string }) {
   const [copied, setCopied] = useState<'no' | 'yes' | 'failed'>('no')
   const copy = async () => {
     try {
@@ -21,12 +15,8 @@ export function Command({
   }
   return (
     <div class="command">
-      <code class="break" role="group" aria-label={label}>
-        <span class="soft" aria-hidden="true">
-          ${' '}
-        </span>
-        {line}
-      </code>
+      <span class="hidden">The same on the command line:</span>
+      <code class="break">{line}</code>
       <button type="button" class="plain small" onClick={copy} aria-label={`Copy: ${line}`}>
         <Icon name="copy" /> <span role="status">{TEXTS[copied]}</span>
       </button>

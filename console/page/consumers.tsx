@@ -1,5 +1,6 @@
 import type { Consumer, Seen } from '../contract.ts'
 import { ActionButton, useCommand } from './action.tsx'
+import { Bar } from './bar.tsx'
 import { bytes, count, duration, percent, perSecond, plural } from './format.ts'
 import { Empty } from './notice.tsx'
 import { hrefOf } from './route.ts'
@@ -133,7 +134,7 @@ export function Consumers({ seen, all = false }: { readonly seen: Seen; readonly
 function Share({ share }: { readonly share: number }) {
   return (
     <span class="share">
-      <meter value={share} aria-label="Share of all processed packages" />
+      <Bar share={share} />
       {percent(share)}
     </span>
   )

@@ -142,7 +142,7 @@ function Pages(props: {
     return `#/dead?${next}`
   }
   return (
-    <nav class="row below" aria-label="Pages">
+    <nav class="row below" aria-label="Letters by age">
       {!first && <a href={to(null)}>Newest</a>}
       {page.next !== null && <a href={to(page.next)}>Older</a>}
       <span class="soft">

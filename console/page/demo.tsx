@@ -4,10 +4,10 @@ import { StateBadge } from './consumers.tsx'
 import { demoCommand } from './demo-view.ts'
 
 const EACH: readonly [DemoAction, text: string, label: string][] = [
-  ['kill', 'Kill', 'kill -9: without a chance to tidy up'],
-  ['stop', 'Freeze', 'stop its process, as a machine does that hangs'],
-  ['resume', 'Wake', 'let a frozen process go on'],
-  ['cut', 'Cut', 'cut its connections to Redis'],
+  ['kill', 'Kill', 'without a chance to tidy up'],
+  ['stop', 'Freeze', 'as on a machine that hangs'],
+  ['resume', 'Wake', 'a frozen process goes on'],
+  ['cut', 'Cut', 'its connections to Redis'],
 ]
 
 /** Faults for visitors: try to break the promise, and watch it hold. */
@@ -32,7 +32,7 @@ export function Demo({ seen }: { readonly seen: Seen | null }) {
                   key={action}
                   action={action}
                   text={text}
-                  label={`${consumer.id}: ${label}`}
+                  label={`${text} ${consumer.id}: ${label}`}
                   consumer={consumer}
                 />
               ))}
@@ -41,12 +41,12 @@ export function Demo({ seen }: { readonly seen: Seen | null }) {
         ))}
       </ul>
       <p class="row below">
-        <DemoButton action="add" text="Add a consumer" label="Start one more consumer" />
-        <DemoButton action="cut" text="Cut all connections" label="Cut everybody's connections to Redis" />
+        <DemoButton action="add" text="Add a consumer" label="Add a consumer: one more process" />
+        <DemoButton action="cut" text="Cut all connections" label="Cut all connections to Redis" />
         <DemoButton
           action="restart-redis"
           text="Restart Redis"
-          label="Kill Redis and start it again on what it left"
+          label="Restart Redis: kill it, and start it again on what it left"
         />
       </p>
     </section>

@@ -10,6 +10,7 @@ import {
   plural,
   pretty,
   relative,
+  span,
   timeOfId,
 } from './format.ts'
 
@@ -35,6 +36,16 @@ test('durations take the unit that keeps them short', () => {
     '12 min',
     '5.5 h',
     '3 d',
+  ])
+})
+
+test('steps of a history can be told apart', () => {
+  expect([0, 140, 1930, 182_200, 18_720_000].map(span)).toEqual([
+    '0 ms',
+    '140 ms',
+    '1.93 s',
+    '3 min 2.2 s',
+    '5 h 12 min',
   ])
 })
 

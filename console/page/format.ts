@@ -43,6 +43,14 @@ export function duration(ms: number | null | undefined): string {
   return UNKNOWN
 }
 
+/** Of ms, to tell steps apart: `4 ms`, `1.93 s`, `3 min 2.2 s`, `5 h 12 min` */
+export function span(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`
+  if (ms < 60_000) return `${(ms / 1000).toFixed(2)} s`
+  if (ms < 3_600_000) return `${Math.floor(ms / 60_000)} min ${((ms % 60_000) / 1000).toFixed(1)} s`
+  return `${Math.floor(ms / 3_600_000)} h ${Math.floor((ms % 3_600_000) / 60_000)} min`
+}
+
 /** A share of 0 to 1: `0 %`, `12.5 %`, `100 %` */
 export function percent(share: number): string {
   return `${Math.round(share * 1000) / 10} %`

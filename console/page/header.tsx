@@ -77,17 +77,19 @@ function Find() {
     type('')
   }
   return (
-    <form class="find" role="search" onSubmit={go}>
-      <Icon name="search" size={15} />
-      <input
-        id="find"
-        type="search"
-        aria-label="Find a message by package number, entry id or text"
-        placeholder="Package, id or text   /"
-        value={typed}
-        onInput={event => type(event.currentTarget.value)}
-      />
-    </form>
+    <search class="find">
+      <form onSubmit={go}>
+        <Icon name="search" size={15} />
+        <input
+          id="find"
+          type="search"
+          aria-label="Find a message by package number, entry id or text"
+          placeholder="Package, id or text   /"
+          value={typed}
+          onInput={event => type(event.currentTarget.value)}
+        />
+      </form>
+    </search>
   )
 }
 

@@ -42,23 +42,11 @@ export function LetterTable({ letters, selected, select, query }: Props) {
     },
     { head: 'Died', cell: ({ at }) => <Time at={at} /> },
     { head: 'Package', kind: 'number', cell: ({ package: number }) => <PackageLink number={number} /> },
-    { head: 'Reason', cell: ({ reason }) => <span class="break">{reason}</span> },
     {
-      head: 'Error',
-      kind: 'wide',
-      cell: ({ id, detail }) => (
-        <a class="detail" href={hrefOf('dead', id, fields)} title={detail}>
-          {detail || 'nothing was said'}
-        </a>
-      ),
-    },
-    { head: 'Attempts', kind: 'number', cell: ({ attempts }) => count(attempts) },
-    {
-      head: 'Replays',
-      kind: 'number',
-      cell: ({ replays, quarantined, unreplayable }) => (
+      head: 'Reason',
+      cell: ({ reason, quarantined, unreplayable }) => (
         <>
-          {count(replays)}
+          <span class="break">{reason}</span>{' '}
           {quarantined && (
             <span class="badge badge-warn" title="It was replayed so often that a replay leaves it alone">
               quarantine
@@ -72,6 +60,17 @@ export function LetterTable({ letters, selected, select, query }: Props) {
         </>
       ),
     },
+    {
+      head: 'Error',
+      kind: 'wide',
+      cell: ({ id, detail }) => (
+        <a class="detail" href={hrefOf('dead', id, fields)} title={detail}>
+          {detail || 'nothing was said'}
+        </a>
+      ),
+    },
+    { head: 'Attempts', kind: 'number', cell: ({ attempts }) => count(attempts) },
+    { head: 'Replays', kind: 'number', cell: ({ replays }) => count(replays) },
     { head: 'Consumer', cell: ({ consumer }) => <span class="break">{consumer ?? '–'}</span> },
   ]
   return (

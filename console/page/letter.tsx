@@ -34,7 +34,7 @@ function Details({ letter, reload }: { readonly letter: Letter; readonly reload:
   return (
     <article aria-labelledby="letter">
       <div class="page-head">
-        <h1 id="letter">{number === null ? `Letter ${id}` : `Package ${count(number)}`}</h1>
+        <h2 id="letter">{number === null ? `Letter ${id}` : `Package ${count(number)}`}</h2>
         <span class="badge badge-bad break">{reason}</span>
         {letter.quarantined && <span class="badge badge-warn">quarantine</span>}
         <Actions letter={letter} reload={reload} />
@@ -105,7 +105,7 @@ function Details({ letter, reload }: { readonly letter: Letter; readonly reload:
           <div class="panel-head">
             <h2 id="stack">Stack</h2>
           </div>
-          <Payload text={stack} label="Stack" />
+          <Payload text={stack} label="Stack text" />
         </section>
       )}
     </article>

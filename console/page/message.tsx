@@ -48,7 +48,7 @@ function Details({ message, reload }: { readonly message: Message; readonly relo
   return (
     <article aria-labelledby="message">
       <div class="page-head">
-        <h1 id="message">Package {count(number)}</h1>
+        <h2 id="message">Package {count(number)}</h2>
         <StateMark state={state} />
         <nav class="row push" aria-label="Neighbours">
           {number > 1 && <a href={hrefOf('message', number - 1)}>← {count(number - 1)}</a>}
@@ -105,12 +105,18 @@ function Details({ message, reload }: { readonly message: Message; readonly relo
 }
 
 /** Text that came from outside, as text. */
-export function Payload({ text, label = 'Payload' }: { readonly text: string; readonly label?: string }) {
+export function Payload({
+  text,
+  label = 'Payload text',
+}: {
+  readonly text: string
+  readonly label?: string
+}) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
-    <pre class="payload" role="region" tabIndex={0} aria-label={label}>
-      {pretty(text)}
-    </pre>
+    <section class="payload" tabIndex={0} aria-label={label}>
+      <pre>{pretty(text)}</pre>
+    </section>
   )
 }
 

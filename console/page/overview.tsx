@@ -2,6 +2,7 @@ import type { About, Seen, Series, Snapshot } from '../contract.ts'
 import { Charts } from './charts.tsx'
 import { Consumers } from './consumers.tsx'
 import { Demo } from './demo.tsx'
+import { DoctorLine } from './doctor-line.tsx'
 import { Flow } from './flow.tsx'
 import { count, duration, plural } from './format.ts'
 import { TrimLine } from './health.tsx'
@@ -21,7 +22,13 @@ export function Overview({ about, snapshot, series, fresh }: Props) {
   const { seen } = snapshot
   return (
     <>
-      <VerdictBanner snapshot={snapshot} fresh={fresh} />
+      <VerdictBanner snapshot={snapshot} fresh={fresh}>
+        {about.demo && (
+          <button type="button" class="verdict-demo" onClick={toDemo}>
+            Try to break it
+          </button>
+        )}
+      </VerdictBanner>
       <section class="panel" aria-labelledby="flow">
         <div class="panel-head">
           <h2 id="flow">Flow</h2>
@@ -47,12 +54,13 @@ export function Overview({ about, snapshot, series, fresh }: Props) {
           </div>
           <section class="panel" aria-labelledby="trim">
             <div class="panel-head">
-              <h2 id="trim">Trim</h2>
+              <h2 id="trim">Trim and doctor</h2>
               <a class="push" href={hrefOf('health')}>
-                Trim and doctor
+                More
               </a>
             </div>
             <TrimLine trim={seen.trim} />
+            <DoctorLine />
           </section>
         </>
       )}
@@ -69,6 +77,12 @@ function Faults({ seen }: { readonly seen: Seen }) {
       <span class={lost > 0 ? 'bad' : ''}>lost {count(lost)}</span>
     </p>
   )
+}
+
+function toDemo(): void {
+  const demo = document.getElementById('demo')
+  demo?.scrollIntoView({ block: 'center' })
+  demo?.closest('section')?.querySelector<HTMLElement>('button')?.focus()
 }
 
 /** What is under way. */

@@ -144,7 +144,7 @@ export function RetryNow({ number, done }: { readonly number: number; readonly d
       path="retry"
       body={{ package: number }}
       command={command}
-      label={`Retry package ${number} now`}
+      label={`Retry now: package ${number}`}
       done={done}
     >
       Retry now

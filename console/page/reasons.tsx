@@ -1,3 +1,4 @@
+import { Bar } from './bar.tsx'
 import { count, percent } from './format.ts'
 import { hrefOf } from './route.ts'
 
@@ -17,7 +18,7 @@ export function Reasons(props: {
         <li key={reason}>
           <a href={toggled(query, reason)} aria-current={chosen.includes(reason) ? 'true' : undefined}>
             <span class="reason break">{reason}</span>
-            <meter value={letters / most} aria-label={`Share of ${reason}`} />
+            <Bar share={letters / most} color={3} />
             <b class="number">{count(letters)}</b>
             <span class="soft number">{percent(letters / all)}</span>
           </a>

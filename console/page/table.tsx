@@ -1,4 +1,5 @@
 import type { ComponentChildren } from 'preact'
+import { useNarrower } from './use-narrower.ts'
 
 export interface Column<Row> {
   /** Heading; also beside each cell where rows are cards. */
@@ -20,28 +21,38 @@ interface Props<Row> {
   readonly classOf?: (row: Row) => string
 }
 
-/**
- * A table, whose rows are cards where the page is narrow. Roles are said outright, because browsers forget them for
- * cells that are not laid out as such.
- */
+/** What elements of a table are anyway, until they are laid out as cards: said outright, browsers do not forget it. */
+const ROLE = {
+  table: 'table',
+  rowgroup: 'rowgroup',
+  row: 'row',
+  columnheader: 'columnheader',
+  cell: 'cell',
+} as const
+
+/** Columns that need a wide page. */
+const MANY = 8
+
+/** A table, whose rows are cards where the page is narrow. */
 export function Table<Row>({ caption, columns, rows, keyOf, classOf }: Props<Row>) {
+  const cards = useNarrower(columns.length > MANY ? 1140 : 760)
   return (
-    <table class="table" role="table">
+    <table class={cards ? 'table cards' : 'table'} role={ROLE.table}>
       <caption class="hidden">{caption}</caption>
-      <thead role="rowgroup">
-        <tr role="row">
+      <thead role={ROLE.rowgroup}>
+        <tr role={ROLE.row}>
           {columns.map(({ head, kind, title, header }) => (
-            <th key={head} role="columnheader" scope="col" class={kind} title={title}>
+            <th key={head} role={ROLE.columnheader} scope="col" class={kind} title={title}>
               {header ?? (kind === 'actions' ? <span class="hidden">{head}</span> : head)}
             </th>
           ))}
         </tr>
       </thead>
-      <tbody role="rowgroup">
+      <tbody role={ROLE.rowgroup}>
         {rows.map(row => (
-          <tr key={keyOf(row)} role="row" class={classOf?.(row)}>
+          <tr key={keyOf(row)} role={ROLE.row} class={classOf?.(row)}>
             {columns.map(({ head, kind, cell }) => (
-              <td key={head} role="cell" class={kind} data-head={head}>
+              <td key={head} role={ROLE.cell} class={kind} data-head={head}>
                 {cell(row)}
               </td>
             ))}

@@ -1,5 +1,5 @@
 import type { HistoryEvent, Message } from '../contract.ts'
-import { count, duration, exact } from './format.ts'
+import { count, exact, span } from './format.ts'
 import { steps } from './timeline-view.ts'
 
 /** What happened to a message, oldest first. */
@@ -14,7 +14,7 @@ export function Timeline(props: {
         <li key={key} class={`step step-${kind}${pause ? ' step-pause' : ''}`}>
           <span class="step-after">
             <time title={exact(event.at)} dateTime={new Date(event.at).toISOString()}>
-              {after === 0 ? exact(event.at).slice(11, 23) : `+${duration(after)}`}
+              {after === 0 ? exact(event.at).slice(11, 23) : `+${span(after)}`}
             </time>
           </span>
           <span class="step-dot" aria-hidden="true" />

@@ -7,7 +7,12 @@ import { Time } from './time.tsx'
 import { headline, looks } from './verdict-view.ts'
 
 /** Whether each package came out exactly once: the first thing there is to see. */
-export function VerdictBanner({ snapshot, fresh }: { readonly snapshot: Snapshot; readonly fresh: boolean }) {
+export function VerdictBanner(props: {
+  readonly snapshot: Snapshot
+  readonly fresh: boolean
+  readonly children?: ComponentChildren
+}) {
+  const { snapshot, fresh, children } = props
   const { verdict } = snapshot
   const { kind, icon } = looks(verdict.state)
   return (
@@ -25,6 +30,7 @@ export function VerdictBanner({ snapshot, fresh }: { readonly snapshot: Snapshot
         {verdict.state === 'checking' && <Progress verdict={verdict} />}
         <Basis verdict={verdict} />
       </div>
+      {children}
     </section>
   )
 }
