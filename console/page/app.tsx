@@ -19,6 +19,7 @@ import { parseRoute, type Route } from './route.ts'
 import { SearchPage } from './search.tsx'
 import { freshness } from './stale.ts'
 import { Store, useStore } from './store.ts'
+import { Time } from './time.tsx'
 import { Toasts } from './toasts.tsx'
 import { TokenDialog } from './token-dialog.tsx'
 import { VerdictLine } from './verdict.tsx'
@@ -57,7 +58,7 @@ export function App() {
 }
 
 function Content({ route, fresh }: { readonly route: Route; readonly fresh: boolean }) {
-  const { snapshot, series } = useStore(live)
+  const { snapshot, series, last } = useStore(live)
   const known = useStore(about)
   const error = useStore(aboutError)
   if (route.page === 'message') return <MessagePage route={route} />
@@ -69,7 +70,7 @@ function Content({ route, fresh }: { readonly route: Route; readonly fresh: bool
   if (!snapshot || !known) {
     return error ? <Failed error={error} /> : <Loading what="the state of the stream" />
   }
-  const { seen } = snapshot
+  const seen = last?.seen ?? null
   if (route.page === 'health') {
     return (
       <>
@@ -80,9 +81,9 @@ function Content({ route, fresh }: { readonly route: Route; readonly fresh: bool
   }
   return (
     <>
-      <Absent status={snapshot.status} about={known} />
+      <Absent status={snapshot.status} about={known} since={last?.at} />
       {route.page === 'overview' ? (
-        <Overview about={known} snapshot={snapshot} series={series} fresh={fresh} />
+        <Overview about={known} snapshot={snapshot} seen={seen} series={series} fresh={fresh} />
       ) : (
         seen && <ConsumersPage seen={seen} />
       )}
@@ -91,12 +92,21 @@ function Content({ route, fresh }: { readonly route: Route; readonly fresh: bool
 }
 
 /** Why there is nothing to be seen, and what to do. */
-function Absent({ status, about }: { readonly status: string; readonly about: About }) {
+function Absent(props: {
+  readonly status: string
+  readonly about: About
+  readonly since: number | undefined
+}) {
+  const { status, about, since } = props
   if (status === 'unreachable') {
     return (
       <Empty title={`Redis at ${about.redis} does not answer`}>
-        Nothing can be said until it does; this page goes on by itself then. <code>conveyor doctor</code> says
-        more.
+        {since !== undefined && (
+          <>
+            What is shown was seen <Time at={since} />.{' '}
+          </>
+        )}
+        This page goes on by itself when it answers. <code>conveyor doctor</code> says more.
       </Empty>
     )
   }

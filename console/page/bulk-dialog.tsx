@@ -65,7 +65,12 @@ export function BulkDialog({ choice, close, done }: Props) {
     <Dialog title={`${verb} ${plural(number, 'dead letter')}`} close={close}>
       <form class="stack" onSubmit={submit}>
         <p>{meaning(action)}</p>
-        {!ids && <p class="break">{words ? `All that match: ${words}.` : 'All of this group.'}</p>}
+        {!ids && (
+          <p class="break">
+            {words ? `All that match: ${words}.` : 'All of this group.'}{' '}
+            <span class="soft">{inReasons(page)}</span>
+          </p>
+        )}
         {action === 'replay' && (
           <>
             {inQuarantine > 0 && (
@@ -119,6 +124,12 @@ export function BulkDialog({ choice, close, done }: Props) {
       </form>
     </Dialog>
   )
+}
+
+/** `handler failed 812, rejected 91` */
+function inReasons({ reasons }: LetterPage): string {
+  const rows = Object.entries(reasons).sort(([, a], [, b]) => b - a)
+  return rows.map(([reason, letters]) => `${reason} ${count(letters)}`).join(', ')
 }
 
 function meaning(action: 'replay' | 'purge'): string {

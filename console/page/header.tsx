@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks'
+import type { Seen } from '../contract.ts'
 import { about } from './api.ts'
 import { clock, count, exact, relative } from './format.ts'
 import { Icon } from './icons.tsx'
@@ -15,9 +16,9 @@ import { AccessMark } from './token-dialog.tsx'
 const SHOWN: readonly Page[] = ['overview', 'consumers', 'pending', 'dead', 'search', 'health', 'audit']
 
 export function Header({ route, freshness }: { readonly route: Route; readonly freshness: Freshness }) {
-  const { snapshot } = useStore(live)
+  const { last } = useStore(live)
   const known = useStore(about)
-  const numbers = numbersOf(snapshot)
+  const numbers = numbersOf(last?.seen)
   return (
     <header>
       <div class="bar">
@@ -56,8 +57,7 @@ export function Header({ route, freshness }: { readonly route: Route; readonly f
   )
 }
 
-function numbersOf(snapshot: typeof live.value.snapshot): Partial<Record<Page, number>> {
-  const seen = snapshot?.seen
+function numbersOf(seen: Seen | undefined): Partial<Record<Page, number>> {
   if (!seen) return {}
   const dead = Object.values(seen.deadLetters.reasons).reduce((sum, letters) => sum + letters, 0)
   return {

@@ -1,4 +1,4 @@
-import type { Delta, Series, Snapshot } from '../contract.ts'
+import type { Delta, Seen, Series, Snapshot } from '../contract.ts'
 import { extended, merged, NO_SERIES } from './merge.ts'
 import type { Link } from './stale.ts'
 import { STALE_AFTER } from './stale.ts'
@@ -6,17 +6,30 @@ import { Store } from './store.ts'
 
 export interface Live {
   readonly snapshot: Snapshot | null
+  /** What Redis said last; it is kept while Redis is away. `at`: Unix ms. */
+  readonly last: { readonly seen: Seen; readonly at: number } | null
   readonly series: Series
   /** When news came last, Unix ms by this machine's clock. */
   readonly heard: number | null
   readonly link: Link
 }
 
-export const live = new Store<Live>({ snapshot: null, series: NO_SERIES, heard: null, link: 'connecting' })
+export const live = new Store<Live>({
+  snapshot: null,
+  last: null,
+  series: NO_SERIES,
+  heard: null,
+  link: 'connecting',
+})
 
 /** Unix ms by Redis' clock, as far as the last snapshot tells: what ages are to be reckoned from. */
 export function redisNow({ snapshot, heard } = live.value): number {
   return snapshot && heard !== null ? snapshot.at + (Date.now() - heard) : Date.now()
+}
+
+function lastOf(snapshot: Snapshot | null): Live['last'] {
+  if (snapshot?.seen) return { seen: snapshot.seen, at: snapshot.at }
+  return snapshot?.status === 'unreachable' ? live.value.last : null
 }
 
 /** Ms until another attempt to connect, once the browser itself has given up. */
@@ -60,12 +73,12 @@ export class Connection {
 
   private snapshot(snapshot: Snapshot): void {
     const series = extended(live.value.series, snapshot)
-    live.set({ snapshot, series, heard: Date.now(), link: 'live' })
+    live.set({ snapshot, last: lastOf(snapshot), series, heard: Date.now(), link: 'live' })
   }
 
   private delta(delta: Delta): void {
     const snapshot = merged(live.value.snapshot, delta)
-    live.set({ ...live.value, snapshot, heard: Date.now(), link: 'live' })
+    live.set({ ...live.value, snapshot, last: lastOf(snapshot), heard: Date.now(), link: 'live' })
   }
 
   /** The browser connects again after a cut, but not after a refusal; which it was, it does not tell. */

@@ -13,13 +13,14 @@ import { VerdictBanner } from './verdict.tsx'
 interface Props {
   readonly about: About
   readonly snapshot: Snapshot
+  /** What Redis said last. */
+  readonly seen: Seen | null
   readonly series: Series
   readonly fresh: boolean
 }
 
 /** All of it at a glance: the verdict first. */
-export function Overview({ about, snapshot, series, fresh }: Props) {
-  const { seen } = snapshot
+export function Overview({ about, snapshot, seen, series, fresh }: Props) {
   return (
     <>
       <VerdictBanner snapshot={snapshot} fresh={fresh}>
