@@ -101,7 +101,7 @@ export async function startConsole(
   env: NodeJS.ProcessEnv,
 ): Promise<{ readonly url: string; readonly process: ServiceProcess }> {
   const started = new ServiceProcess('console', join(root, 'console', 'dist', 'main.js'), [], {
-    env: { ...process.env, CONSOLE_PORT: '0', ...env },
+    env: { ...process.env, PORT: '0', ...env },
     cwd,
   })
   onTestFinished(async ({ task }) => {

@@ -188,7 +188,7 @@ describe.skipIf(!CHROMIUM)('the console in a browser, with services under load',
     await first.process.kill()
     await page.getByText(/Stale since \d\d:\d\d:\d\d/).waitFor()
     expect(await page.title()).toMatch(/^\? /)
-    await startConsole(pipeline.dir, { ...env, CONSOLE_PORT: new URL(first.url).port })
+    await startConsole(pipeline.dir, { ...env, PORT: new URL(first.url).port })
     await page.getByText(/Stale since/).waitFor({ state: 'detached' })
     await page.getByText('live', { exact: true }).first().waitFor()
     expect(await page.title()).toMatch(/^✓ /)

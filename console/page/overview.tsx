@@ -4,8 +4,9 @@ import { Consumers } from './consumers.tsx'
 import { Demo } from './demo.tsx'
 import { DoctorLine } from './doctor-line.tsx'
 import { Flow } from './flow.tsx'
-import { count, duration, plural } from './format.ts'
+import { count, plural } from './format.ts'
 import { TrimLine } from './health.tsx'
+import { OpenPanel } from './open-panel.tsx'
 import { Reasons } from './reasons.tsx'
 import { hrefOf } from './route.ts'
 import { VerdictBanner } from './verdict.tsx'
@@ -50,7 +51,7 @@ export function Overview({ about, snapshot, seen, series, fresh }: Props) {
             <Consumers seen={seen} />
           </section>
           <div class="halves">
-            <Open seen={seen} />
+            <OpenPanel seen={seen} />
             <Dead seen={seen} />
           </div>
           <section class="panel" aria-labelledby="trim">
@@ -84,45 +85,6 @@ function toDemo(): void {
   const demo = document.getElementById('demo')
   demo?.scrollIntoView({ block: 'center' })
   demo?.closest('section')?.querySelector<HTMLElement>('button')?.focus()
-}
-
-/** What is under way. */
-function Open({ seen }: { readonly seen: Seen }) {
-  const { pending, waiting, nextDue, consumers } = seen
-  const oldest = Math.max(0, ...consumers.map(({ oldestPending }) => oldestPending ?? 0))
-  return (
-    <section class="panel" aria-labelledby="open">
-      <div class="panel-head">
-        <h2 id="open">Pending and waiting</h2>
-        <a class="push" href={hrefOf('pending')}>
-          Show them
-        </a>
-      </div>
-      <dl class="facts">
-        <div>
-          <dt>Pending</dt>
-          <dd>
-            {plural(pending, 'entry', 'entries')}
-            {pending > 0 && `, the oldest ${duration(oldest)} old`}
-          </dd>
-        </div>
-        <div>
-          <dt>Waiting for another attempt</dt>
-          <dd class={(nextDue ?? 0) < -5000 ? 'warn' : ''}>
-            {plural(waiting, 'message')}
-            {nextDue !== null &&
-              (nextDue >= -1000
-                ? `, next in ${duration(Math.max(0, nextDue))}`
-                : `, ${duration(-nextDue)} late`)}
-          </dd>
-        </div>
-        <div>
-          <dt>Failed attempts in this run</dt>
-          <dd>{count(seen.retried)}</dd>
-        </div>
-      </dl>
-    </section>
-  )
 }
 
 function Dead({ seen: { deadLetters } }: { readonly seen: Seen }) {

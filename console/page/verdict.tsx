@@ -25,8 +25,8 @@ export function VerdictBanner(props: {
         <div role="status">
           <h1 id="verdict">{headline(verdict)}</h1>
         </div>
-        {verdict.state !== 'unknown' || verdict.produced > 0 ? <Equation verdict={verdict} /> : null}
         {verdict.offender && <OffenderLine verdict={verdict} />}
+        {verdict.state !== 'unknown' || verdict.produced > 0 ? <Equation verdict={verdict} /> : null}
         {verdict.state === 'checking' && <Progress verdict={verdict} />}
         <Basis verdict={verdict} />
       </div>
