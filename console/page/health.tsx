@@ -1,5 +1,6 @@
 import type { Doctor, Trim } from '../contract.ts'
-import { count, duration, plural } from './format.ts'
+import { Age } from './age.tsx'
+import { count, plural } from './format.ts'
 import { Icon } from './icons.tsx'
 import { Empty, Loaded } from './notice.tsx'
 import { type Column, Table } from './table.tsx'
@@ -66,7 +67,7 @@ export function TrimPanel({ trim, length }: { readonly trim: Trim; readonly leng
 function EntryAge({ entry, age }: { readonly entry: string; readonly age: number }) {
   return (
     <>
-      <code>{entry}</code>, {duration(age)} old
+      <code>{entry}</code>, <Age entry={entry} ms={age} /> old
     </>
   )
 }
@@ -135,8 +136,8 @@ export function TrimLine({ trim }: { readonly trim: Trim }) {
     <p class="trim-line">
       {floor ? (
         <>
-          Trimming stops at <code>{floor.entry}</code>, {duration(floor.age)} old, which group{' '}
-          <b class="break">{floor.group}</b> still needs.
+          Trimming stops at <code>{floor.entry}</code>, <Age entry={floor.entry} ms={floor.age} /> old, which
+          group <b class="break">{floor.group}</b> still needs.
         </>
       ) : (
         'No group needs any entry any more: all of the stream may be trimmed.'

@@ -79,13 +79,7 @@ export function inWords(query: URLSearchParams): string {
  */
 export function chosen(page: LetterPage, action: 'replay' | 'purge', quarantined: boolean): number {
   if (action === 'purge') return page.matched
-  const { replayable, replayableAnyway } = page as LetterPage & {
-    replayable?: number
-    replayableAnyway?: number
-  }
-  return quarantined
-    ? (replayableAnyway ?? page.matched - page.unreplayable)
-    : (replayable ?? page.matched - page.quarantined - page.unreplayable)
+  return quarantined ? page.replayableAnyway : page.replayable
 }
 
 /** Whether what a person typed is that number: digits alone, or with the separators that it is shown with. */

@@ -8,6 +8,7 @@ import { Fact, Payload } from './message.tsx'
 import { Loaded } from './notice.tsx'
 import { PackageLink } from './pending.tsx'
 import type { Route } from './route.ts'
+import { actedOn } from './selection.ts'
 import { useStore } from './store.ts'
 import { Time } from './time.tsx'
 import { useAccess, withToken } from './token-dialog.tsx'
@@ -154,6 +155,8 @@ function pageOf(letter: Letter): LetterPage {
     reasons: { [letter.reason]: 1 },
     quarantined: letter.quarantined ? 1 : 0,
     unreplayable: letter.unreplayable === null ? 0 : 1,
+    replayable: actedOn([letter], [letter.id], 'replay', false).length,
+    replayableAnyway: actedOn([letter], [letter.id], 'replay', true).length,
     complete: true,
     next: null,
     through: letter.id,

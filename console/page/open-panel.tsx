@@ -1,4 +1,5 @@
 import type { PendingPage, Seen } from '../contract.ts'
+import { Age } from './age.tsx'
 import { count, cut, duration, plural } from './format.ts'
 import { Due, PackageLink, RetryNow } from './pending.tsx'
 import { hrefOf } from './route.ts'
@@ -61,7 +62,7 @@ function First({ page, reload }: { readonly page: PendingPage; readonly reload: 
           <li key={`pending ${entry}`}>
             <PackageLink number={number} />
             <span class="first-text">
-              with {consumer}, {duration(age)} old
+              with {consumer}, <Age entry={entry} ms={age} /> old
               {deliveries > 1 && <span class="warn">, delivered {plural(deliveries, 'time')}</span>}
               {lastError && <span class="soft">: {cut(lastError, 80)}</span>}
             </span>

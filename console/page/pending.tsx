@@ -1,5 +1,6 @@
 import type { PendingEntry, PendingPage, WaitingMessage } from '../contract.ts'
 import { ActionButton, useCommand } from './action.tsx'
+import { Age } from './age.tsx'
 import { count, duration, exact, plural } from './format.ts'
 import { Empty, Loaded } from './notice.tsx'
 import { queryOf } from './query.ts'
@@ -12,7 +13,12 @@ const EVERY = 2000
 
 const PENDING: readonly Column<PendingEntry>[] = [
   { head: 'Package', kind: 'number', cell: ({ package: number }) => <PackageLink number={number} /> },
-  { head: 'Age', kind: 'number', title: 'Since it was appended', cell: ({ age }) => duration(age) },
+  {
+    head: 'Age',
+    kind: 'number',
+    title: 'Since it was appended',
+    cell: ({ entry, age }) => <Age entry={entry} ms={age} />,
+  },
   {
     head: 'Held for',
     kind: 'number',
@@ -93,7 +99,12 @@ function Waiting({ page, retried }: { readonly page: PendingPage; readonly retri
       title: 'Attempts so far',
       cell: ({ attempt }) => plural(attempt, 'time'),
     },
-    { head: 'Age', kind: 'number', title: 'Since it was appended', cell: ({ age }) => duration(age) },
+    {
+      head: 'Age',
+      kind: 'number',
+      title: 'Since it was appended',
+      cell: ({ entry, age }) => <Age entry={entry} ms={age} />,
+    },
     { head: 'Last with', cell: ({ consumer }) => <span class="break">{consumer ?? '–'}</span> },
     {
       head: 'Last error',
