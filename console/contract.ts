@@ -315,6 +315,9 @@ export interface LetterPage {
   readonly quarantined: number
   /** Letters that match and cannot be replayed, because they are of an earlier run or have no payload. */
   readonly unreplayable: number
+  /** What a bulk replay of all that match takes: without those in quarantine, and with them. */
+  readonly replayable: number
+  readonly replayableAnyway: number
   readonly complete: boolean
   /** `before` of the next page. */
   readonly next: string | null
@@ -517,8 +520,8 @@ export type Action =
   | { readonly do: 'export'; readonly filter: LetterFilter }
 
 /**
- * Which letters. With `filter`: all that match, and `count` must be how many these are (LetterPage.matched less, for a
- * replay, those in quarantine and unreplayable), as typed by a person: 409 when it is not.
+ * Which letters. With `filter`: all that match, and `count` must be how many these are (for a purge LetterPage.matched, for
+ * a replay `replayable`, or `replayableAnyway` with `quarantined`), as typed by a person: 409 when it is not.
  */
 export type Bulk = (
   | { readonly ids: readonly string[] }

@@ -105,7 +105,6 @@ export class Judge {
     const stubborn = new Set([...suspects].filter(n => this.suspects.has(n)))
     this.suspects = suspects
     this.gaps = new Set([...this.gaps].filter(n => suspects.has(n)))
-    this.unsure = suspects.size > this.gaps.size
     if (stubborn.size === 0 || stubborn.size === this.gaps.size) return
     await this.letters.refresh(redis, this.keys, state, true)
     const known = this.absent()
@@ -121,7 +120,7 @@ export class Judge {
     this.gaps = new Set([...sought].filter(n => this.sought.has(n)))
     this.sought = sought
     this.suspects = absent
-    this.unsure = absent.size > this.gaps.size
+    this.unsure = sought.size > this.gaps.size
   }
 
   private absent(): Set<number> {
@@ -142,7 +141,6 @@ export class Judge {
     const torn = files.filter(
       ({ file, scanner }) =>
         file.size === sizes.get(file.id) &&
-        !this.unsure &&
         this.isTorn(state, file.id, file.size) &&
         scanner.tornLine(),
     )

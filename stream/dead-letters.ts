@@ -63,17 +63,19 @@ export interface LetterRange {
   readonly before?: string
   /** Id of the last one to be read, used unless `before` is given; default none. */
   readonly through?: string
+  /** Newest first; default oldest first. */
+  readonly newestFirst?: boolean
 }
 
-/** Reads the dead letters of a stream, all groups, oldest first; those that come while it reads are among them. */
+/** Reads the dead letters of a stream, all groups, oldest first unless it is told otherwise; those that come while it reads are among them. */
 export async function* deadLetters(
   redis: Redis,
   keys: Keys,
-  { after, before, through = '+' }: LetterRange = {},
+  { after, before, through = '+', newestFirst = false }: LetterRange = {},
 ): AsyncGenerator<DeadLetter> {
   const start = after === undefined ? '-' : `(${after}`
   const end = before === undefined ? through : `(${before}`
-  for await (const [id, fields] of entriesOf(redis, keys.dead, start, end))
+  for await (const [id, fields] of entriesOf(redis, keys.dead, start, end, newestFirst))
     yield parse(keys, id, fields).letter
 }
 

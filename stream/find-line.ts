@@ -40,6 +40,24 @@ export async function findLine(folder: string, number: number): Promise<Line | u
   return undefined
 }
 
+/** All lines of the run's files, or of one consumer's, with whose they are. */
+export async function* linesOf(
+  folder: string,
+  consumer?: string,
+): AsyncGenerator<Line & { consumer: string }> {
+  const names = await readdir(folder).catch(() => [])
+  for (const name of names.filter(name => /^consumer_.*\.txt$/.test(name)).sort()) {
+    const id = name.slice('consumer_'.length, -'.txt'.length)
+    if (consumer !== undefined && id !== consumer) continue
+    const file = join(folder, name)
+    for await (const { bytes, number } of blocks(file)) {
+      let at = number
+      for (const text of bytes.toString().split('\n').slice(0, -1))
+        yield { file, consumer: id, number: at++, text }
+    }
+  }
+}
+
 function lineIn(file: string, bytes: Buffer, begin: number, first: number): Line {
   const text = bytes.subarray(begin, bytes.indexOf(NEWLINE, begin)).toString()
   return { file, number: first + newlines(bytes.subarray(0, begin)), text }

@@ -20,7 +20,7 @@ export interface LetterFilter {
 
 const MOST = 2n ** 64n - 1n
 
-/** The letters of the group that meet the filter, oldest first. */
+/** The letters of the group that meet the filter, oldest first unless the range says otherwise. */
 export async function* filtered(
   redis: Redis,
   keys: Keys,
@@ -54,7 +54,13 @@ function narrowed(range: LetterRange, { minAge = 0, maxAge }: LetterFilter, now:
   let { after, through } = range
   if (maxAge !== undefined && maxAge < now) after = later(after, `${now - maxAge - 1}-${MOST}`)
   if (minAge > 0) through = earlier(through, `${Math.max(0, now - minAge)}-${MOST}`)
-  return { ...(after !== undefined && { after }), ...(through !== undefined && { through }) }
+  const { before, newestFirst = false } = range
+  return {
+    newestFirst,
+    ...(after !== undefined && { after }),
+    ...(before !== undefined && { before }),
+    ...(through !== undefined && { through }),
+  }
 }
 
 function later(a: string | undefined, b: string): string {

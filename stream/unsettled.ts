@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import { answer } from './connection.ts'
 import type { Keys } from './keys.ts'
+import { compareIds } from './letter-filter.ts'
 import { Script } from './scripts.ts'
 
 /** What must be in the output files, of one instant. */
@@ -81,7 +82,7 @@ async function addCameBack(
     for (let i = 0; i < rows.length; i += 2) {
       const [entry, number] = [rows[i] as string, Number(rows[i + 1])]
       if (!suspects.has(number) || found.has(number)) continue
-      if (isAfter(entry, last) || (await isPending(redis, keys, entry))) found.add(number)
+      if (compareIds(entry, last) > 0 || (await isPending(redis, keys, entry))) found.add(number)
     }
     if (next === '') return
     from = `(${next}`
@@ -102,12 +103,4 @@ async function position(redis: Redis, keys: Keys): Promise<{ last: string; oldes
 
 async function isPending(redis: Redis, keys: Keys, entry: string): Promise<boolean> {
   return ((await answer(redis.xpending(keys.stream, keys.group, entry, entry, 1))) as unknown[]).length > 0
-}
-
-function isAfter(entry: string, last: string): boolean {
-  const [[ms, sequence], [lastMs, lastSequence]] = [entry, last].map(id => id.split('-').map(Number)) as [
-    [number, number],
-    [number, number],
-  ]
-  return ms > lastMs || (ms === lastMs && sequence > lastSequence)
 }

@@ -6,6 +6,7 @@ import {
   NotReplayable,
   type Plan,
   type PlanOptions,
+  pace,
   planAll,
   type Unfit,
 } from '@conveyor/stream'
@@ -13,7 +14,7 @@ import { asciiJson } from '@conveyor/validator'
 import type { Redis } from 'ioredis'
 import { note, Progress, print, say } from '../print.ts'
 import { confirmed, demandTerminal } from './confirm.ts'
-import { interruptible, pace } from './interrupt.ts'
+import { interruptible } from './interrupt.ts'
 import { planSome } from './plan.ts'
 import { histogram, letters, nothingFound, oneLine } from './text.ts'
 

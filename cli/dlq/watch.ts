@@ -12,6 +12,8 @@ import {
   type LetterFilter,
   NotReplayable,
   newestDeadLetter,
+  pace,
+  pause,
   redisNow,
   replayDeadLetter,
   replayJudge,
@@ -19,7 +21,7 @@ import {
 import type { Redis } from 'ioredis'
 import type { Target } from '../options.ts'
 import { note, say } from '../print.ts'
-import { interruptible, pace, pause } from './interrupt.ts'
+import { interruptible } from './interrupt.ts'
 import { letters, oneLine } from './text.ts'
 
 export interface WatchOptions extends LetterFilter {
