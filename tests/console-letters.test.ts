@@ -115,7 +115,7 @@ describe.skipIf(!CHROMIUM)('dead letters in a browser', () => {
 
   test('with a token, changes ask for it, and looking does not', async () => {
     const [first] = await letterIds(b)
-    const seen = await visit(`#/dead/${first}`, { CONSOLE_TOKEN: 'open sesame' })
+    const seen = await visit(`#/dead/${first}`, { CONSOLE_TOKEN: 'open-sesame-0123456789' })
     const { page } = seen
     await page.getByText('Read-only').waitFor()
     const give = async (token: string) => {
@@ -124,14 +124,14 @@ describe.skipIf(!CHROMIUM)('dead letters in a browser', () => {
       await page.getByRole('button', { name: 'Use it' }).click()
       await page
         .getByRole('dialog', { name: 'Replay 1 dead letter' })
-        .getByRole('button', { name: 'Replay 1' })
+        .getByRole('button', { name: 'Replay 1', exact: true })
         .click()
     }
     await give('guess')
     await page.getByRole('dialog').getByRole('alert').waitFor()
     expect(await letterIds(b)).toHaveLength(19)
     await page.getByRole('button', { name: 'Cancel' }).click()
-    await give('open sesame')
+    await give('open-sesame-0123456789')
     await until(async () => (await letterIds(b)).length === 18, 'it was replayed')
   })
 })

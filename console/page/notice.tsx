@@ -39,7 +39,7 @@ export function Failed({ error, retry }: { readonly error: Refused; readonly ret
 export function Loading({ what }: { readonly what: string }) {
   return (
     <p class="notice soft" role="status">
-      <span class="pulse">Loading {what} …</span>
+      Loading {what} …
     </p>
   )
 }

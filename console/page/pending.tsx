@@ -109,11 +109,7 @@ function Waiting({ page, retried }: { readonly page: PendingPage; readonly retri
     {
       head: 'Last error',
       kind: 'wide',
-      cell: ({ reason, lastError }) => (
-        <span class="break">
-          {reason && <b>{reason}</b>} {lastError}
-        </span>
-      ),
+      cell: ({ reason, lastError }) => <span class="break">{lastError ?? reason ?? '–'}</span>,
     },
     {
       head: 'Actions',

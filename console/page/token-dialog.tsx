@@ -10,7 +10,7 @@ const asking = new Store<(() => void) | undefined>(undefined)
 
 /** Does it, once there is a token if one is needed. */
 export function withToken(act: () => void): void {
-  if (access(about.value, token.value) === 'ask') asking.set(() => act)
+  if (access(about.value, token.value) === 'ask') asking.set(act)
   else act()
 }
 
