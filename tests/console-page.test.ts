@@ -93,7 +93,7 @@ describe.skipIf(!CHROMIUM)('the console in a browser, with services under load',
     const folder = await pipeline.runFolder()
     const [line = ''] = (await readFile(join(folder, 'consumer_c1.txt'), 'utf8')).split('\n')
     const number = /package (\d+)/.exec(line)?.[1]
-    await appendFile(join(folder, 'consumer_c9.txt'), `${line}\n`)
+    await appendFile(join(folder, 'consumer_c9.txt'), `${line.replace('c1', 'c9')}\n`)
     const red = page.getByRole('region', { name: 'Not exactly once' })
     const link = red.getByRole('link', { name: `package ${number}` })
     await link.waitFor()
