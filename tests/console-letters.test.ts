@@ -95,6 +95,16 @@ describe.skipIf(!CHROMIUM)('dead letters in a browser', () => {
     seen.expectQuiet()
   })
 
+  test('a name of a consumer is text', async () => {
+    await b.redis.hset(b.keys.sessions, ATTACK, `token ${ATTACK}/1`)
+    const seen = await visit('#/consumers')
+    await seen.page.getByRole('cell', { name: ATTACK, exact: true }).waitFor()
+    await seen.go('#/')
+    await seen.page.getByRole('cell', { name: ATTACK, exact: true }).waitFor()
+    expect(await seen.evaluate('document.querySelectorAll("main img, main script").length')).toBe(0)
+    seen.expectQuiet()
+  })
+
   test('one is edited and replayed', async () => {
     const [first] = await letterIds(b)
     const seen = await visit(`#/dead/${first}`)

@@ -216,6 +216,47 @@ describe.skipIf(!CHROMIUM)('the console in a browser, with services under load',
     await seen.page.getByRole('region', { name: 'Exactly once' }).waitFor()
   })
 
+  test('a page that is hidden costs nothing, and is live again when it is shown', async () => {
+    const { seen } = await visit()
+    const { page } = seen
+    const snapshot = new URL('/api/snapshot', page.url())
+    // Who asks this is one for as long.
+    const viewers = async () => ((await (await fetch(snapshot)).json()) as { viewers: number }).viewers - 1
+    const hide = (hidden: boolean) =>
+      seen.evaluate(`Object.defineProperty(document, 'hidden', { value: ${hidden}, configurable: true })
+        document.dispatchEvent(new Event('visibilitychange'))`)
+    await until(async () => (await viewers()) === 1, 'one page looks')
+    await hide(true)
+    await until(async () => (await viewers()) === 0, 'nobody looks')
+    await page.getByText(/Stale since/).waitFor()
+    await hide(false)
+    await page.getByText(/Stale since/).waitFor({ state: 'detached' })
+    expect(await viewers()).toBe(1)
+    seen.expectQuiet()
+  })
+
+  test('one page too many says so, and is live as soon as there is room', async () => {
+    const { seen } = await visit()
+    const { origin } = new URL(seen.page.url())
+    await seen.page.close()
+    const others: AbortController[] = []
+    const answers = await Promise.all(
+      Array.from({ length: 16 }, () => {
+        const abort = new AbortController()
+        others.push(abort)
+        return fetch(`${origin}/api/events`, { signal: abort.signal })
+      }),
+    )
+    onTestFinished(() => {
+      for (const abort of others) abort.abort()
+    })
+    await until(() => answers.filter(({ status }) => status === 200).length >= 15, 'all seats are taken')
+    const { page } = await browser.open(`${origin}/`)
+    await page.getByText(/serves no more pages at once: close another one/).waitFor()
+    for (const abort of others.slice(0, 2)) abort.abort()
+    await page.getByRole('region', { name: 'Exactly once' }).waitFor()
+  })
+
   const PAGES = [
     '',
     '#/consumers',

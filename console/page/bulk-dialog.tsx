@@ -104,6 +104,7 @@ export function BulkDialog({ choice, close, done }: Props) {
               Type <b>{count(number)}</b> to confirm
             </span>
             <input
+              data-first
               autocomplete="off"
               inputMode="numeric"
               value={typed}

@@ -2,7 +2,10 @@ import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useRef } from 'preact/hooks'
 import { Icon } from './icons.tsx'
 
-/** A modal dialog: Escape closes it, and the focus goes back to where it was. */
+/**
+ * A modal dialog. The focus goes to what is to be typed, if anything is; Escape closes it, and the focus goes back to
+ * where it was.
+ */
 export function Dialog(props: {
   readonly title: string
   readonly close: () => void
@@ -15,6 +18,7 @@ export function Dialog(props: {
     const before = document.activeElement
     const dialog = element.current
     dialog?.showModal()
+    dialog?.querySelector<HTMLElement>('[data-first], textarea, input:not([type=checkbox])')?.focus()
     return () => {
       dialog?.close()
       if (before instanceof HTMLElement && before.isConnected) before.focus()

@@ -83,7 +83,7 @@ export class Connection {
 
   /** The browser connects again after a cut, but not after a refusal; which it was, it does not tell. */
   private async failed(source: EventSource): Promise<void> {
-    const answers = await fetch('/api/snapshot').then(
+    const answers = await fetch('/api/about').then(
       ({ ok }) => ok,
       () => false,
     )
