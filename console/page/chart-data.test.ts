@@ -19,9 +19,12 @@ test('lines are broken where points are missing', () => {
   ])
 })
 
-test('the last five minutes are shown, and the faults in them', () => {
+test('the last five minutes are shown, less of what is new, and the faults in them', () => {
   const window = windowOf(series, 0)
-  expect(window).toEqual([-279, 20])
+  expect(window).toEqual([-40, 20])
+  const long = { ...series, at: [0, 200_000, 900_000] }
+  expect(windowOf(long, 0)).toEqual([601, 900])
+  expect(windowOf({ ...series, at: [800_000, 850_000, 900_000] }, 0)).toEqual([800, 900])
   const mark = (at: number) => ({ at, kind: 'kill' as const, text: 'c1 was killed' })
   expect(marksIn([mark(-300_000), mark(15_000), mark(20_400)], window).map(({ at }) => at)).toEqual([
     15_000, 20_400,

@@ -24,10 +24,17 @@ export function columnsOf(series: Series, names: readonly Exclude<keyof Series, 
   return [at, ...lines]
 }
 
-/** What the charts show at once, in seconds: the last five minutes up to the newest point, or to `now` (ms). */
+/** Seconds that a chart shows at least, however little is known. */
+const LEAST = 60
+
+/**
+ * What the charts show at once, in seconds: the last five minutes up to the newest point, or to `now` (ms); less, while
+ * less is known.
+ */
 export function windowOf(series: Series, now: number): readonly [from: number, to: number] {
   const to = (series.at.at(-1) ?? now) / 1000
-  return [to - POINTS + 1, to]
+  const known = to - (series.at[0] ?? now) / 1000
+  return [to - Math.min(POINTS - 1, Math.max(LEAST, known)), to]
 }
 
 /** The highest value of the y axis: room above the line, and never so little that noise looks like a mountain. */

@@ -58,8 +58,9 @@ export function Chart({ title, lines, columns, window, marks, least, axis }: Pro
             ticks: { show: false },
             size: 22,
             space: 90,
-            values: (_plot, at) => at.map(seconds => clock(seconds * 1000).slice(0, 5)),
-            incrs: [60, 120, 300],
+            values: (_plot, at, _axis, _space, step) =>
+              at.map(seconds => clock(seconds * 1000).slice(0, step < 60 ? 8 : 5)),
+            incrs: [15, 30, 60, 120, 300],
           },
           {
             stroke: color('--soft'),
