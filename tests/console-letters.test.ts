@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { CHROMIUM, startConsole, useBrowser, type Visit } from './browser.ts'
 import { bury, letterIds } from './letters.ts'
@@ -93,6 +94,33 @@ describe.skipIf(!CHROMIUM)('dead letters in a browser', () => {
     expect(await b.count('purged')).toBe(2)
     expect(await seen.evaluate('document.querySelectorAll("main img, main script").length')).toBe(0)
     seen.expectQuiet()
+  })
+
+  test('a slow replay shows how far it is, and can be stopped', async () => {
+    const { page } = await visit('#/dead')
+    await page.getByRole('button', { name: /^Replay all 17/ }).click()
+    const dialog = page.getByRole('dialog', { name: 'Replay 17 dead letters' })
+    await dialog.getByLabel('At most so many a second').fill('2')
+    await dialog.getByLabel(/Type 17 to confirm/).fill('17')
+    await dialog.getByText(/--rate 2/).waitFor()
+    await dialog.getByRole('button', { name: 'Replay 17' }).click()
+    const job = page.getByRole('list', { name: 'Bulk actions' }).getByRole('listitem').first()
+    await job.getByText(/^[2-9] of 17 letters/).waitFor()
+    await job.getByRole('button', { name: 'Stop' }).click()
+    await job.getByText(/^Replayed \d+ dead letters, stopped with \d+ left/).waitFor()
+    const left = (await letterIds(b)).length
+    expect(left).toBeGreaterThan(2)
+    expect(await b.count('replayed')).toBe(19 - left)
+  })
+
+  test('what matches is exported, a letter a line', async () => {
+    const { page } = await visit('#/dead?reason=rejected')
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('link', { name: 'Export' }).click(),
+    ])
+    const lines = (await readFile(await download.path(), 'utf8')).trim().split('\n')
+    expect(lines.map(line => JSON.parse(line).reason)).toEqual(Array(5).fill('rejected'))
   })
 
   test('a name of a consumer is text', async () => {
