@@ -3,6 +3,7 @@ import { ConfigError, EXIT } from '@conveyor/service'
 import { ConnectionLost, deadPackages, inspect } from '@conveyor/stream'
 import { Command, Option } from 'commander'
 import { completionCommand } from './completion-command.ts'
+import { consumersCommand } from './consumers/command.ts'
 import { applyConventions, examples, surviveClosedOutput } from './conventions.ts'
 import { dlqCommand } from './dlq/command.ts'
 import { doctorCommand } from './doctor/command.ts'
@@ -18,6 +19,7 @@ import {
   wholeNumber,
   withRedis,
 } from './options.ts'
+import { retryCommand } from './retry/command.ts'
 
 for (const [name, value] of Object.entries(process.env)) if (value === '') delete process.env[name] // an empty variable counts as not set
 
@@ -135,6 +137,8 @@ program
 
 program.addCommand(monitorCommand())
 program.addCommand(messageCommand())
+program.addCommand(consumersCommand())
+program.addCommand(retryCommand())
 program.addCommand(dlqCommand())
 program.addCommand(doctorCommand())
 program.addCommand(completionCommand())

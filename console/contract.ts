@@ -236,7 +236,20 @@ export interface Delta {
   readonly unflushed: number
   readonly verdict: Pick<
     Verdict,
-    'state' | 'text' | 'produced' | 'committed' | 'waiting' | 'dead' | 'gaps' | 'duplicates'
+    | 'state'
+    | 'text'
+    | 'produced'
+    | 'committed'
+    | 'waiting'
+    | 'dead'
+    | 'purged'
+    | 'gaps'
+    | 'duplicates'
+    | 'unreadable'
+    | 'unexpected'
+    | 'deadProcessed'
+    | 'offender'
+    | 'note'
   >
   readonly consumers: readonly Pick<Consumer, 'id' | 'state' | 'pending' | 'processed' | 'perSecond'>[]
 }

@@ -140,9 +140,7 @@ export class Judge {
     const ids = files.map(({ file }) => file.id)
     const torn = files.filter(
       ({ file, scanner }) =>
-        file.size === sizes.get(file.id) &&
-        this.isTorn(state, file.id, file.size) &&
-        scanner.tornLine(),
+        file.size === sizes.get(file.id) && this.isTorn(state, file.id, file.size) && scanner.tornLine(),
     )
     const { dead, purged } = this.letters
     const isInFile = (n: number) => packages.has(n)

@@ -12,6 +12,8 @@ import type { Redis } from 'ioredis'
 import type { PendingEntry, PendingPage, WaitingMessage } from './contract.ts'
 import { dataOf, waitingData } from './payload.ts'
 
+const LONGEST = 500
+
 type Row = [id: string, consumer: string, idle: number, deliveries: number]
 
 /** What is pending, and what waits for another attempt: the oldest of each, and how many there are. */
@@ -83,16 +85,17 @@ async function waitingPage(
   for (let i = 0; i < rows.length; i += 2) {
     const [entry, due] = [rows[i] as string, Number(rows[i + 1])]
     const fields = await waitingData(redis, keys, entry)
-    const past = fields && returnedOf([...fields, 'conveyor-sequence', '0'])
+    if (!fields) continue // it has just come back
+    const past = returnedOf([...fields, 'conveyor-sequence', '0'])
     waiting.push({
       entry,
-      package: fields ? packageIn(entry, fields) : null,
+      package: packageIn(entry, fields),
       due,
       dueIn: due - now,
       attempt: (past?.attempt ?? 2) - 1,
       consumer: past?.failures.at(-1)?.consumer ?? null,
       reason: past?.failures.at(-1)?.reason ?? null,
-      lastError: errorIn(past),
+      lastError: past?.failures.at(-1)?.detail.slice(0, LONGEST) ?? null,
       age: Math.max(0, now - Number.parseInt(past?.id ?? entry, 10)),
     })
   }
@@ -107,8 +110,6 @@ export function packageIn(entry: string, fields: readonly string[]): number | nu
     throw error
   }
 }
-
-const LONGEST = 500
 
 function errorIn(past: Past | undefined): string | null {
   const last = past?.failures.at(-1)

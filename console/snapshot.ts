@@ -135,7 +135,7 @@ function rounded(rate: number | undefined): number | null {
 export function deltaOf({ number, at, seen, verdict }: Snapshot): Delta | undefined {
   if (!seen) return undefined
   const { in: given, out, lag, pending, waiting, unflushed, consumers } = seen
-  const { state, text, produced, committed, waiting: left, dead, gaps, duplicates } = verdict
+  const { by, run, judgedTo, bytes, bytesLeft, at: judged, ...changing } = verdict
   return {
     number,
     at,
@@ -145,7 +145,7 @@ export function deltaOf({ number, at, seen, verdict }: Snapshot): Delta | undefi
     pending,
     waiting,
     unflushed,
-    verdict: { state, text, produced, committed, waiting: left, dead, gaps, duplicates },
+    verdict: changing,
     consumers: consumers.map(({ id, state, pending, processed, perSecond }) => ({
       id,
       state,

@@ -63,7 +63,9 @@ export class Watch {
   private newcomers = new Set<Viewer>()
   private number = 0
   private looks = 0
+  /** Each of the two goes on until it finds that nobody is there, and is begun anew by the next who comes. */
   private running = false
+  private isJudging = false
   private nudge = new AbortController()
 
   constructor(private readonly options: WatchOptions) {
@@ -83,6 +85,7 @@ export class Watch {
     this.newcomers.add(viewer)
     this.nudge.abort()
     if (!this.running) void this.run()
+    if (!this.isJudging) void this.runJudge()
     return () => {
       this.viewers.delete(viewer)
       this.newcomers.delete(viewer)
@@ -113,7 +116,6 @@ export class Watch {
     this.liveness = new Liveness(this.options.deathBeats)
     this.rates = new Rates(5000)
     this.verdict = undefined
-    const judged = this.runJudge()
     while (this.viewers.size > 0) {
       const started = performance.now()
       try {
@@ -123,11 +125,8 @@ export class Watch {
       }
       await this.rest(LOOK - (performance.now() - started))
     }
-    await judged
     this.looking.close()
-    this.judging.close()
     this.running = false
-    if (this.viewers.size > 0) void this.run() // somebody came meanwhile
   }
 
   private async rest(ms: number): Promise<void> {
@@ -234,6 +233,7 @@ export class Watch {
   }
 
   private async runJudge(): Promise<void> {
+    this.isJudging = true
     while (this.viewers.size > 0) {
       const { state } = this
       if (state) {
@@ -247,5 +247,7 @@ export class Watch {
       const until = performance.now() + (!state ? 20 : this.judge.unsure ? JUDGE_AGAIN : JUDGE)
       while (this.viewers.size > 0 && performance.now() < until) await sleep(50)
     }
+    this.judging.close()
+    this.isJudging = false
   }
 }

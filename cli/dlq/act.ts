@@ -12,6 +12,7 @@ import {
 } from '@conveyor/stream'
 import { asciiJson } from '@conveyor/validator'
 import type { Redis } from 'ioredis'
+import { recorded } from '../actions.ts'
 import { note, Progress, print, say } from '../print.ts'
 import { confirmed, demandTerminal } from './confirm.ts'
 import { interruptible } from './interrupt.ts'
@@ -80,6 +81,8 @@ export async function actOn(
         throw error
       }
     }
+    if (outcome.done > 0)
+      await recorded(redis, keys, act.name, all ? 'all that match' : ids.join(' '), outcome.done)
     await report(plan, outcome, act, { dryRun, json })
     return outcome.refused.length > 0 || outcome.interrupted ? EXIT.failed : EXIT.ok
   })

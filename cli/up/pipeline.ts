@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { DEFAULTS, flush, forget, type StreamState } from '@conveyor/stream'
 import { freePort } from '../free-port.ts'
 import type { StreamWatch } from '../stream-watch.ts'
+import { offerFaults } from './demo.ts'
 import { waiting } from './summary.ts'
 import { Supervisor } from './supervisor.ts'
 import type { View } from './view.ts'
@@ -16,6 +17,8 @@ export interface PipelineOptions {
   /** For people: which Redis. */
   readonly redis: string
   readonly outputDir: string
+  /** Kills Redis, which comes back; undefined for one that was not started here. */
+  readonly restartRedis: (() => void) | undefined
   /** URL of the database whose rows are written in place of files, if there is one. */
   readonly database: string | undefined
   readonly consumers: number
@@ -58,6 +61,9 @@ export class Pipeline {
   private state: StreamState | undefined
   private firstState: StreamState | undefined
   private producer = ''
+  private console = ''
+  /** Starts one more of the consumers that write. */
+  private addConsumer: () => string = () => ''
   private trims: Trims = { operations: 0, removed: 0 }
 
   constructor(private readonly options: PipelineOptions) {
@@ -109,6 +115,7 @@ export class Pipeline {
       ...(seed !== undefined && { SEED: String(seed) }),
       PACKAGES: String(packages ?? 0),
     })
+    await this.startConsole()
     const does = { ...(handler && { HANDLER: handler }) }
     const writes =
       database === undefined ? { OUTPUT: 'file' } : { OUTPUT: 'postgres', DATABASE_URL: database }
@@ -121,15 +128,34 @@ export class Pipeline {
     await this.startConsumers('c', watch, { HANDLER: '', ...writes })
   }
 
+  /** The page, which may inject faults, because it is asked for by whoever sits here. */
+  private async startConsole(): Promise<void> {
+    const { restartRedis } = this.options
+    const port = await freePort(8080)
+    this.console = `http://127.0.0.1:${port}`
+    this.options.view.say(`console ${this.console}`)
+    this.supervisor.start('console', 'console', { PORT: String(port), HOST: '127.0.0.1' }, child =>
+      offerFaults(child, {
+        consumers: () => [...this.supervisor.running('consumer')],
+        signal: (consumer, signal) => this.supervisor.signal(consumer, signal),
+        add: () => this.addConsumer(),
+        restartRedis,
+      }),
+    )
+  }
+
   private async startConsumers(prefix: string, watch: StreamWatch, env: NodeJS.ProcessEnv): Promise<void> {
     const { stream: STREAM, group: GROUP } = watch.keys
     const live = await this.liveConsumers(watch)
-    for (let n = 1, left = this.options.consumers; left > 0; n++) {
+    let n = 0
+    const add = () => {
+      for (n++; live.has(`${prefix}${n}`); ) n++
       const id = `${prefix}${n}`
-      if (live.has(id)) continue
       this.supervisor.start('consumer', id, { STREAM, GROUP, CONSUMER_ID: id, HEALTH_PORT: '0', ...env })
-      left--
+      return id
     }
+    for (let left = this.options.consumers; left > 0; left--) add()
+    this.addConsumer = add
   }
 
   /** Ids whose session is open and whose heart beats. What was killed with an earlier run does not. */
@@ -231,6 +257,7 @@ export class Pipeline {
       running: this.supervisor.running('consumer'),
       redis,
       producer: this.producer,
+      console: this.console,
       notes: [],
       phase: state ? phase : 'Redis does not answer',
     })

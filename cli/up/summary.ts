@@ -19,6 +19,8 @@ export interface Snapshot {
   readonly running: ReadonlySet<string>
   readonly redis: string
   readonly producer: string
+  /** URL of the page. */
+  readonly console: string
   readonly notes: readonly string[]
   /** What is going on, when it is not just running. */
   readonly phase: string | undefined
@@ -31,6 +33,7 @@ export function liveSummary(snapshot: Snapshot, columns = 80): string {
   const { state, first, packages, phase, notes } = snapshot
   const lines = [
     `${pc.bold('Conveyor')}  run ${state.epoch ?? '-'}  ${pc.dim(clock(snapshot.elapsed))}${phase ? `  ${pc.yellow(phase)}` : ''}`,
+    `console ${pc.bold(snapshot.console)}   ${pc.dim('shows it, and lets you try to break it')}`,
     pc.dim(`Redis ${snapshot.redis}   producer ${snapshot.producer}/status`),
     '',
     ...(first ? [stage(first), ''] : []),

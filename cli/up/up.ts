@@ -63,6 +63,7 @@ export async function up(options: UpOptions): Promise<number> {
       '   ',
     ),
     outputDir,
+    restartRedis: own?.restart,
     database: database?.url,
     consumers: options.consumers ?? 3,
     packages: options.packages,
