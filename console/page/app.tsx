@@ -4,6 +4,7 @@ import { about, get, type Refused } from './api.ts'
 import { AuditPageView } from './audit.tsx'
 import { ConsumersPage } from './consumers.tsx'
 import { DeadPage } from './dead.tsx'
+import { Foot } from './foot.tsx'
 import { Header, StaleBar } from './header.tsx'
 import { DoctorPanel, TrimPanel } from './health.tsx'
 import { Jobs } from './jobs.tsx'
@@ -51,6 +52,7 @@ export function App() {
         {snapshot && <Jobs jobs={snapshot.jobs} />}
         <Content route={route} fresh={fresh.fresh} />
       </main>
+      <Foot />
       <Toasts />
       <TokenDialog />
     </>

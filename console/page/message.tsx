@@ -7,10 +7,15 @@ import { Time } from './time.tsx'
 import { Timeline } from './timeline.tsx'
 import { useGet } from './use-get.ts'
 
+/** Ms until it is looked up again; never once it is where it stays. */
+function pause({ state }: Message): number | undefined {
+  return state === 'committed' || state === 'purged' ? undefined : 2000
+}
+
 /** Everything about one message, by its package number or the id of an entry. */
 export function MessagePage({ route }: { readonly route: Route }) {
   const { id } = route
-  const got = useGet<Message>(id === '' ? null : `messages/${encodeURIComponent(id)}`, 2000)
+  const got = useGet<Message>(id === '' ? null : `messages/${encodeURIComponent(id)}`, pause)
   if (id === '') {
     return (
       <Empty title="Which message?">

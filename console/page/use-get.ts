@@ -9,50 +9,59 @@ export interface Got<T> {
   reload(): void
 }
 
-const NOTHING = { data: null, error: null }
+interface State<T> extends Pick<Got<T>, 'data' | 'error' | 'loading'> {
+  readonly path: string | null
+}
+
+/** Pauses are so many times as long as an answer takes, at least: what is dear is not asked for again and again. */
+const SPARING = 10
+/** Ms until the next question when there was no answer, or the page was hidden. */
+const LATER = 3000
 
 /**
  * Reads from the service, again when the path changes and, while the page is shown, every so many ms.
  *
  * @param path below /api; null asks for nothing
- * @param every ms between the end of one request and the next; undefined: once
+ * @param every ms between an answer and the next question; undefined: once. Or what tells that of the answer
  */
-export function useGet<T>(path: string | null, every?: number): Got<T> {
-  const [state, set] = useState<{
-    path: string | null
-    data: T | null
-    error: Refused | null
-    loading: boolean
-  }>({ ...NOTHING, path, loading: path !== null })
-  const [asked, ask] = useState(0)
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
+export function useGet<T>(path: string | null, every?: number | ((data: T) => number | undefined)): Got<T> {
+  const [state, set] = useState<State<T>>({ path, data: null, error: null, loading: path !== null })
+  const [asked, askAnew] = useState(0)
+  const pace = useRef(every)
+  pace.current = every
 
   useEffect(() => {
     if (path === null) return
     const abort = new AbortController()
+    let timer: ReturnType<typeof setTimeout> | undefined
     const load = async () => {
-      if (!document.hidden) {
-        set(state =>
-          state.path === path ? { ...state, loading: true } : { ...NOTHING, path, loading: true },
-        )
-        try {
-          const data = await get<T>(path, abort.signal)
-          if (!abort.signal.aborted) set({ path, data, error: null, loading: false })
-        } catch (error) {
-          if (abort.signal.aborted) return
-          set(state => ({ ...state, path, error: error as Refused, loading: false }))
-        }
+      const pause = document.hidden && pace.current !== undefined ? LATER : await ask()
+      if (pause !== undefined && !abort.signal.aborted) timer = setTimeout(load, pause)
+    }
+    /** Returns the ms until it is to be asked for again. */
+    const ask = async () => {
+      const started = performance.now()
+      set(state => (state.path === path ? { ...state, loading: true } : loadingOf(path)))
+      try {
+        const data = await get<T>(path, abort.signal)
+        if (abort.signal.aborted) return undefined
+        set({ path, data, error: null, loading: false })
+        const pause = typeof pace.current === 'function' ? pace.current(data) : pace.current
+        return pause && Math.max(pause, SPARING * (performance.now() - started))
+      } catch (error) {
+        if (abort.signal.aborted) return undefined
+        set(state => ({ ...state, path, error: error as Refused, loading: false }))
+        return pace.current && LATER
       }
-      if (every !== undefined && !abort.signal.aborted) timer.current = setTimeout(load, every)
     }
     void load()
     return () => {
       abort.abort()
-      clearTimeout(timer.current)
+      clearTimeout(timer)
     }
-  }, [path, every, asked])
+  }, [path, asked])
 
-  const reload = useCallback(() => ask(times => times + 1), [])
+  const reload = useCallback(() => askAnew(times => times + 1), [])
   const current = state.path === path
   return {
     data: current ? state.data : null,
@@ -60,4 +69,8 @@ export function useGet<T>(path: string | null, every?: number): Got<T> {
     loading: path !== null && (!current || state.loading),
     reload,
   }
+}
+
+function loadingOf<T>(path: string): State<T> {
+  return { path, data: null, error: null, loading: true }
 }
