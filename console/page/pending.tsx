@@ -109,7 +109,9 @@ function Waiting({ page, retried }: { readonly page: PendingPage; readonly retri
     {
       head: 'Last error',
       kind: 'wide',
-      cell: ({ reason, lastError }) => <span class="break">{lastError ?? reason ?? '–'}</span>,
+      cell: ({ reason, lastError }) => (
+        <span class="break">{[reason, lastError].filter(Boolean).join(': ') || '–'}</span>
+      ),
     },
     {
       head: 'Actions',
