@@ -31,7 +31,7 @@ export function ActionButton(props: {
   const act = async () => {
     setBusy(true)
     try {
-      tell(await post(path, body))
+      tell({ ...(await post(path, body)), command })
       done?.()
     } catch (error) {
       tellFailure(error)

@@ -7,6 +7,7 @@ import { DeadPage } from './dead.tsx'
 import { Foot } from './foot.tsx'
 import { Header, StaleBar } from './header.tsx'
 import { DoctorPanel, TrimPanel } from './health.tsx'
+import { Icon } from './icons.tsx'
 import { Jobs } from './jobs.tsx'
 import { useShortcuts } from './keys.tsx'
 import { LetterPageView } from './letter.tsx'
@@ -102,14 +103,15 @@ function Absent(props: {
   const { status, about, since } = props
   if (status === 'unreachable') {
     return (
-      <Empty title={`Redis at ${about.redis} does not answer`}>
+      <p class="stale">
+        <Icon name="warning" /> <b>Redis at {about.redis} does not answer.</b>{' '}
         {since !== undefined && (
           <>
             What is shown was seen <Time at={since} />.{' '}
           </>
         )}
-        This page goes on by itself when it answers. <code>conveyor doctor</code> says more.
-      </Empty>
+        This page goes on by itself when it answers; <code>conveyor doctor</code> says more.
+      </p>
     )
   }
   if (status === 'no-stream') {

@@ -1,7 +1,15 @@
 import type { Consumer, DemoAction } from '../contract.ts'
 
-/** The command line that does what a fault of the demonstration does. */
-export function demoCommand(action: DemoAction, consumer?: Pick<Consumer, 'id' | 'holder'>): string {
+/**
+ * The command line that does what a fault of the demonstration does.
+ *
+ * @param redis its URL
+ */
+export function demoCommand(
+  action: DemoAction,
+  redis: string,
+  consumer?: Pick<Consumer, 'id' | 'holder'>,
+): string {
   const pid = /\/(\d+)$/.exec(consumer?.holder ?? '')?.[1] ?? '<pid>'
   switch (action) {
     case 'kill':
@@ -11,10 +19,10 @@ export function demoCommand(action: DemoAction, consumer?: Pick<Consumer, 'id' |
     case 'resume':
       return `kill -CONT ${pid}`
     case 'add':
-      return 'CONSUMER_ID=<id> node consumer/dist/main.js'
+      return `REDIS_URL=${redis} CONSUMER_ID=<new id> node consumer/dist/main.js`
     case 'cut':
-      return consumer ? 'redis-cli CLIENT KILL ID <id>' : 'redis-cli CLIENT KILL TYPE normal'
+      return `redis-cli -u ${redis} CLIENT KILL ${consumer ? `ID <each of ${consumer.id}>` : 'TYPE normal'}`
     case 'restart-redis':
-      return 'kill -9 <pid of redis-server>, and start it again'
+      return `redis-cli -u ${redis} SHUTDOWN NOSAVE, and redis-server again`
   }
 }

@@ -1,7 +1,9 @@
 import type { Consumer, DemoAction, Seen } from '../contract.ts'
 import { ActionButton } from './action.tsx'
+import { about } from './api.ts'
 import { StateBadge } from './consumers.tsx'
 import { demoCommand } from './demo-view.ts'
+import { useStore } from './store.ts'
 
 const EACH: readonly [DemoAction, text: string, label: string][] = [
   ['kill', 'Kill', 'without a chance to tidy up'],
@@ -65,7 +67,7 @@ function DemoButton({ action, text, label, consumer }: ButtonProps) {
     <ActionButton
       path={`demo/${action}`}
       body={consumer ? { consumer: consumer.id } : {}}
-      command={demoCommand(action, consumer)}
+      command={demoCommand(action, useStore(about)?.redis ?? '<url>', consumer)}
       label={label}
       class={action === 'resume' || action === 'add' ? 'small' : 'small danger'}
     >

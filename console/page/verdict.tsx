@@ -135,10 +135,14 @@ function Basis({ verdict }: { readonly verdict: Verdict }) {
         ) : (
           <>By the counts in Redis, up to package {count(judgedTo)}. </>
         ))}
-      {note && <span class="break">{note} </span>}
+      {note && <span class="break">{sentence(note)} </span>}
       {run && <span class="soft nowrap">Run {run}</span>}
     </p>
   )
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`
 }
 
 /** The verdict in a line, for pages that are about something else. */
