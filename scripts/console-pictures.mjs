@@ -46,6 +46,7 @@ try {
   await page.emulateMedia({ colorScheme: 'light' })
   await show(page, 'console-light.png', { fullPage: true })
   await page.setViewportSize({ width: 390, height: 844 })
+  await page.evaluate('scrollTo(0, 0)')
   await show(page, 'console-390.png')
   await page.setViewportSize({ width: 1440, height: 900 })
   await page.emulateMedia({ colorScheme: 'dark' })
@@ -73,9 +74,20 @@ async function consoleOf({ stdout }) {
     const [, url] = /console\s+(https?:\/\/[^\s/]+)/i.exec(printed) ?? []
     if (url === undefined) continue
     stdout.resume()
+    await answers(url)
     return url
   }
   throw new Error(`npm start names no console:\n${printed}`)
+}
+
+async function answers(url) {
+  for (let tries = 0; ; tries++) {
+    const there = await fetch(url).catch(error => {
+      if (tries > 100) throw error
+    })
+    if (there) return
+    await sleep(100)
+  }
 }
 
 async function press(page, name) {

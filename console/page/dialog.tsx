@@ -2,6 +2,9 @@ import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useRef } from 'preact/hooks'
 import { Icon } from './icons.tsx'
 
+/** What the focus goes to, the first of them that there is. */
+const FIRST = ['[data-first]', 'textarea', 'input:not([type=checkbox])']
+
 /**
  * A modal dialog. The focus goes to what is to be typed, if anything is; Escape closes it, and the focus goes back to
  * where it was.
@@ -18,7 +21,8 @@ export function Dialog(props: {
     const before = document.activeElement
     const dialog = element.current
     dialog?.showModal()
-    dialog?.querySelector<HTMLElement>('[data-first], textarea, input:not([type=checkbox])')?.focus()
+    const first = FIRST.map(selector => dialog?.querySelector<HTMLElement>(selector)).find(Boolean)
+    first?.focus()
     return () => {
       dialog?.close()
       if (before instanceof HTMLElement && before.isConnected) before.focus()

@@ -7,6 +7,8 @@ import { useGet } from './use-get.ts'
 
 /** How many of each kind are shown. */
 const SHOWN = 3
+/** Ms from which on an entry is worth a look: what is younger is on its way. */
+const LONG = 1000
 
 /** What is under way: how much, and the first of it. */
 export function OpenPanel({ seen }: { readonly seen: Seen }) {
@@ -43,7 +45,8 @@ export function OpenPanel({ seen }: { readonly seen: Seen }) {
 }
 
 function First({ page, reload }: { readonly page: PendingPage; readonly reload: () => void }) {
-  if (page.waiting.length + page.pending.length === 0) return null
+  const held = page.pending.filter(({ age, deliveries }) => age >= LONG || deliveries > 1)
+  if (page.waiting.length + held.length === 0) return null
   return (
     <ul class="first" aria-label="The oldest of them">
       {page.waiting.slice(0, SHOWN).map(({ entry, package: number, due, dueIn, attempt, lastError }) => (
