@@ -1,4 +1,5 @@
 import type { About, Done, ProblemBody } from '../contract.ts'
+import { kept } from './storage.ts'
 import { Store } from './store.ts'
 
 /** The service refused a request, or could not be asked: `status` 0. */
@@ -15,12 +16,11 @@ export class Refused extends Error {
 /** What the service says of itself; null until it did. */
 export const about = new Store<About | null>(null)
 
+const keptToken = kept('session', 'token')
+
 /** The token for changes; kept for as long as the tab is open. */
-export const token = new Store<string | null>(sessionStorage.getItem('token'))
-token.subscribe(() => {
-  if (token.value === null) sessionStorage.removeItem('token')
-  else sessionStorage.setItem('token', token.value)
-})
+export const token = new Store<string | null>(keptToken.get())
+token.subscribe(() => keptToken.set(token.value))
 
 /** Reads from the service. Rejects with {@link Refused}, or with an AbortError. */
 export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {

@@ -2,6 +2,7 @@ import { useEffect, useState } from 'preact/hooks'
 import type { About } from '../contract.ts'
 import { about, get, type Refused } from './api.ts'
 import { AuditPageView } from './audit.tsx'
+import { Boundary } from './boundary.tsx'
 import { ConsumersPage } from './consumers.tsx'
 import { DeadPage } from './dead.tsx'
 import { Foot } from './foot.tsx'
@@ -51,7 +52,9 @@ export function App() {
           <VerdictLine verdict={snapshot.verdict} fresh={fresh.fresh} />
         )}
         {snapshot && <Jobs jobs={snapshot.jobs} />}
-        <Content route={route} fresh={fresh.fresh} />
+        <Boundary key={`${route.page} ${route.id}`}>
+          <Content route={route} fresh={fresh.fresh} />
+        </Boundary>
       </main>
       <Foot />
       <Toasts />

@@ -15,6 +15,8 @@ export interface Line {
 
 interface Props {
   readonly title: string
+  /** What else is to be known now, beside the lines. */
+  readonly also?: string
   readonly lines: readonly Line[]
   readonly columns: Columns
   /** Seconds. */
@@ -28,7 +30,7 @@ interface Props {
 const HEIGHT = 132
 
 /** Lines of five minutes, with what they were last, or where the pointer is, above them. */
-export function Chart({ title, lines, columns, window, marks, least, axis }: Props) {
+export function Chart({ title, also, lines, columns, window, marks, least, axis }: Props) {
   const host = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot>(undefined)
   const shown = useRef({ marks, window, least })
@@ -107,6 +109,7 @@ export function Chart({ title, lines, columns, window, marks, least, axis }: Pro
             <i class={`swatch ${color.slice(2)}`} /> {name} <b>{format(value)}</b>
           </span>
         ))}
+        {also && hovered === null && <span class="soft">{also}</span>}
         {hovered !== null && <span class="soft">{clock(hovered * 1000)}</span>}
       </figcaption>
       <div ref={host} role="img" aria-label={`${title}, the last five minutes; now ${summary}`} />

@@ -27,7 +27,15 @@ export function Charts({ series, marks }: { readonly series: Series; readonly ma
     <>
       <div class="charts">
         <Chart title="Packages" lines={RATES} columns={rates} least={10} axis={short} {...common} />
-        <Chart title="Lag" lines={LAG} columns={lag} least={10} axis={short} {...common} />
+        <Chart
+          title="Lag"
+          also={oldest(series)}
+          lines={LAG}
+          columns={lag}
+          least={10}
+          axis={short}
+          {...common}
+        />
         <Chart title="Latency" lines={LATENCY} columns={latency} least={10} axis={duration} {...common} />
       </div>
       {shown.length > 0 && (
@@ -41,6 +49,11 @@ export function Charts({ series, marks }: { readonly series: Series; readonly ma
       )}
     </>
   )
+}
+
+/** The lag in time. */
+function oldest({ lagMs }: Series): string {
+  return `oldest ${duration(lagMs.at(-1))}`
 }
 
 const COMPACT = new Intl.NumberFormat('en-US', { notation: 'compact', maximumFractionDigits: 1 })

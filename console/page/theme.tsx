@@ -1,11 +1,14 @@
 import { Icon } from './icons.tsx'
+import { kept } from './storage.ts'
 import { Store, useStore } from './store.ts'
 
-type Theme = 'light' | 'dark'
+const THEMES = ['light', 'dark'] as const
+type Theme = (typeof THEMES)[number]
 
 const system = matchMedia('(prefers-color-scheme: dark)')
+const keptTheme = kept('local', 'theme')
 /** What was chosen here, in place of what the system prefers. */
-let chosen = localStorage.getItem('theme') as Theme | null
+let chosen = THEMES.find(one => one === keptTheme.get()) ?? null
 
 /** Light or dark, as chosen, else as the system prefers. */
 export const theme = new Store<Theme>(current())
@@ -27,8 +30,7 @@ export function ThemeSwitch() {
   const other = now === 'dark' ? 'light' : 'dark'
   const turn = () => {
     chosen = other === (system.matches ? 'dark' : 'light') ? null : other // back to the system's: follow it again
-    if (chosen) localStorage.setItem('theme', chosen)
-    else localStorage.removeItem('theme')
+    keptTheme.set(chosen)
     apply()
   }
   return (

@@ -20,6 +20,9 @@ export function Timeline(props: {
           <span class="step-dot" aria-hidden="true" />
           <span class="step-text">
             <b>{event.event}</b> <span class="break">{event.text}</span>
+            {event.event === 'claimed' && (
+              <span class="soft">, which had crashed, left or fallen silent</span>
+            )}
             {event.event === 'committed' && line && (
               <span class="break">
                 , {line.file} line {count(line.number)}
