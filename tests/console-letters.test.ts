@@ -96,6 +96,29 @@ describe.skipIf(!CHROMIUM)('dead letters in a browser', () => {
     seen.expectQuiet()
   })
 
+  test('by keyboard alone', async () => {
+    const seen = await visit('')
+    const { page } = seen
+    await page.getByRole('heading', { name: 'Flow' }).waitFor()
+    await page.keyboard.press('g')
+    await page.keyboard.press('d')
+    await page.getByText('19 letters in all').waitFor()
+    const focused = () => seen.evaluate<string>('document.activeElement.textContent')
+    for (let n = 0; n < 40 && !(await focused()).startsWith('Replay all'); n++)
+      await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    const dialog = page.getByRole('dialog', { name: 'Replay 17 dead letters' })
+    await dialog.waitFor()
+    await page.keyboard.press('Escape')
+    await dialog.waitFor({ state: 'detached' })
+    expect(await focused()).toMatch(/^Replay all/)
+    await page.keyboard.press('Enter')
+    await page.keyboard.type('17')
+    await page.keyboard.press('Enter')
+    await page.getByText('Replayed 17 dead letters').waitFor()
+    expect(await letterIds(b)).toHaveLength(2)
+  })
+
   test('a slow replay shows how far it is, and can be stopped', async () => {
     const { page } = await visit('#/dead')
     await page.getByRole('button', { name: /^Replay all 17/ }).click()

@@ -104,7 +104,7 @@ describe.skipIf(!CHROMIUM)('the console in a browser, with services under load',
     expect(page.url()).toMatch(new RegExp(`#/message/${number}$`))
   })
 
-  test('a consumer is paused and goes on', async () => {
+  test('a consumer is paused and goes on, another is drained and ends', async () => {
     const { pipeline, seen } = await visit()
     const { page } = seen
     const row = page.getByRole('row').filter({ has: page.getByRole('cell', { name: 'c2', exact: true }) })
@@ -124,6 +124,11 @@ describe.skipIf(!CHROMIUM)('the console in a browser, with services under load',
 
     await row.getByRole('button', { name: 'Resume c2' }).click()
     await until(async () => (await done()) > before, 'it goes on')
+
+    const c3 = pipeline.services.find(({ name }) => name === 'c3')
+    await page.getByRole('button', { name: /^Drain c3/ }).click()
+    expect(await c3?.ended()).toEqual({ code: 0, signal: null })
+    await page.getByRole('cell', { name: 'c3', exact: true }).waitFor({ state: 'detached' })
     await seen.go('#/audit')
     await page.getByRole('cell', { name: 'pause', exact: true }).waitFor()
     await page.getByRole('cell', { name: 'resume', exact: true }).waitFor()
