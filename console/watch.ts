@@ -116,6 +116,7 @@ export class Watch {
     this.liveness = new Liveness(this.options.deathBeats)
     this.rates = new Rates(5000)
     this.verdict = undefined
+    this.state = undefined
     while (this.viewers.size > 0) {
       const started = performance.now()
       try {
