@@ -63,6 +63,8 @@ class Search {
   complete = true
   private readonly seen = new Set<string>()
   private readonly text: string | undefined
+  /** Packages that wait or are dead: an entry of theirs in the stream is settled, and they are not committed. */
+  private readonly elsewhere = new Set<number>()
 
   constructor(
     private readonly wanted: Wanted,
@@ -89,7 +91,7 @@ class Search {
   }
 
   async inWaiting(redis: Redis, keys: Keys): Promise<void> {
-    if (!this.wants('waiting')) return
+    if (!this.wants('waiting') && !this.mindsSettled) return
     for (let cursor = '0'; ; ) {
       const [next, rows] = await answer(redis.hscan(keys.waiting, cursor, 'COUNT', 100))
       for (let i = 0; i < rows.length; i += 2) {
@@ -104,7 +106,7 @@ class Search {
   }
 
   async inLetters(redis: Redis, keys: Keys): Promise<void> {
-    if (!this.wants('dead')) return
+    if (!this.wants('dead') && !this.mindsSettled) return
     for await (const letter of filtered(redis, keys, {}, { newestFirst: true })) {
       if (this.isOver()) return
       const { id, detail, reason, consumer, fields } = letter
@@ -127,7 +129,7 @@ class Search {
       const state =
         last !== undefined && compareIds(id, last) > 0 ? 'undelivered' : owner ? 'pending' : undefined
       if (state && this.wants(state)) this.meet(state, packageIn(id, fields), id, owner, [dataOf(fields)])
-      if (!state && this.text !== undefined && this.wants('committed'))
+      if (!state && this.mindsSettled && !this.elsewhere.has(packageIn(id, fields) ?? 0))
         this.meet('committed', packageIn(id, fields), id, undefined, [dataOf(fields)])
     }
   }
@@ -141,6 +143,11 @@ class Search {
       const number = Number(/ package (\d+) /.exec(text)?.[1])
       this.meet('committed', number || null, null, consumer, [text])
     }
+  }
+
+  /** Whether payloads of settled entries are looked at, which are committed unless they are elsewhere. */
+  private get mindsSettled(): boolean {
+    return this.text !== undefined && this.wants('committed')
   }
 
   private wants(state: MessageState): boolean {
@@ -162,6 +169,7 @@ class Search {
     texts: readonly (string | undefined)[],
   ): void {
     const { packages, consumer: owner, state: only } = this.wanted
+    if (number !== null && (state === 'waiting' || state === 'dead')) this.elsewhere.add(number)
     if (only !== undefined && state !== only) return
     if (packages && (number === null || number < packages[0] || number > packages[1])) return
     if (owner !== undefined && consumer !== owner) return
