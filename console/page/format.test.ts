@@ -10,6 +10,7 @@ import {
   plural,
   pretty,
   relative,
+  sentence,
   span,
   timeOfId,
 } from './format.ts'
@@ -66,6 +67,10 @@ test('times are relative, and change once a second', () => {
 test('an id tells its time', () => {
   expect(timeOfId('1795295011073-3')).toBe(1_795_295_011_073)
   expect(timeOfId('4711')).toBeUndefined()
+})
+
+test('a phrase is a sentence', () => {
+  expect(['no route', 'It is.', 'why?'].map(sentence)).toEqual(['No route.', 'It is.', 'Why?'])
 })
 
 test('texts are cut and payloads laid out', () => {

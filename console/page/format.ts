@@ -86,6 +86,11 @@ export function timeOfId(id: string): number | undefined {
   return ms === undefined ? undefined : Number(ms)
 }
 
+/** A phrase as a sentence: `no route` is `No route.` */
+export function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`
+}
+
 /** Text that is shown whole or cut at so many characters, an ellipsis the last of them. */
 export function cut(text: string, most: number): string {
   return text.length <= most ? text : `${text.slice(0, most - 1)}…`

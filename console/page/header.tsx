@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Seen } from '../contract.ts'
 import { about } from './api.ts'
 import { clock, count, exact, relative } from './format.ts'
@@ -19,6 +19,11 @@ export function Header({ route, freshness }: { readonly route: Route; readonly f
   const { last } = useStore(live)
   const known = useStore(about)
   const numbers = numbersOf(last?.seen)
+  const tabs = useRef<HTMLElement>(null)
+  // Where the tabs do not fit, the one that is shown is to be seen.
+  useEffect(() => {
+    tabs.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
+  }, [route.page])
   return (
     <header>
       <div class="bar">
@@ -35,7 +40,7 @@ export function Header({ route, freshness }: { readonly route: Route; readonly f
           <ThemeSwitch />
         </span>
       </div>
-      <nav class="tabs" aria-label="Pages">
+      <nav ref={tabs} class="tabs" aria-label="Pages">
         {SHOWN.map(page => (
           <a
             key={page}

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import type { Refused } from './api.ts'
+import { sentence } from './format.ts'
 import { Icon } from './icons.tsx'
 import type { Got } from './use-get.ts'
 
@@ -24,7 +25,7 @@ export function Failed({ error, retry }: { readonly error: Refused; readonly ret
   return (
     <div class="notice bad-notice" role="alert">
       <p>
-        <Icon name="warning" /> {error.message}
+        <Icon name="warning" /> {sentence(error.message)}
       </p>
       {retry && (
         <button type="button" onClick={retry}>

@@ -38,7 +38,7 @@ const PENDING: readonly Column<PendingEntry>[] = [
       </a>
     ),
   },
-  { head: 'Entry', cell: ({ entry }) => <code class="nowrap">{entry}</code> },
+  { head: 'Entry', kind: 'id', cell: ({ entry }) => <code class="nowrap">{entry}</code> },
   {
     head: 'Last error',
     kind: 'wide',

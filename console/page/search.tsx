@@ -64,6 +64,7 @@ function Hits({ result, search }: { readonly result: SearchResult; readonly sear
     { head: 'Consumer', cell: ({ consumer }) => <span class="break">{consumer ?? '–'}</span> },
     {
       head: 'Id',
+      kind: 'id',
       cell: ({ id, state }) =>
         id === null ? (
           '–'

@@ -5,7 +5,8 @@ export interface Column<Row> {
   /** Heading; also beside each cell where rows are cards. */
   readonly head: string
   readonly cell: (row: Row) => ComponentChildren
-  readonly kind?: 'number' | 'wide' | 'actions'
+  /** `id`: long, and not to be broken. */
+  readonly kind?: 'number' | 'wide' | 'id' | 'actions'
   /** What else is to be known of the column, on hover. */
   readonly title?: string
   /** Stands in place of the heading. */

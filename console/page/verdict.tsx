@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import type { Snapshot, Verdict } from '../contract.ts'
-import { bytes, count, percent, plural } from './format.ts'
+import { bytes, count, percent, plural, sentence } from './format.ts'
 import { Icon } from './icons.tsx'
 import { hrefOf } from './route.ts'
 import { Time } from './time.tsx'
@@ -139,10 +139,6 @@ function Basis({ verdict }: { readonly verdict: Verdict }) {
       {run && <span class="soft nowrap">Run {run}</span>}
     </p>
   )
-}
-
-function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`
 }
 
 /** The verdict in a line, for pages that are about something else. */
