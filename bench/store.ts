@@ -3,7 +3,8 @@ import { PostgresMissing, PostgresServer } from '@conveyor/chaos'
 import { migrate, openPool } from '@conveyor/postgres'
 import { type Bench, type Contender, inTurn, type Part } from './bench.ts'
 import { end, script, whileAlive } from './processes.ts'
-import { rateTable, type Table } from './table.ts'
+import { spread } from './statistics.ts'
+import { type Measured, ratios, type Table } from './table.ts'
 import { consumeRound, fill } from './throughput.ts'
 
 const ID = 'postgres'
@@ -30,43 +31,45 @@ async function measured(bench: Bench, server: PostgresServer): Promise<Table> {
   const total = bench.quick ? 30_000 : 600_000
   const stream = 'bench_store'
   await fill(bench.url, stream, total)
-  const rates = await inTurn(bench, 'PostgreSQL', [
-    ...[1, 3].flatMap((count): Contender[] => [
-      {
-        name: `bare pg, ${connections(count)}`,
-        run: round => inSchema(server, round, schema => bare(server, schema, total, count)),
-      },
-      {
-        name: `Conveyor, ${connections(count, 'consumer')}`,
-        run: round =>
-          inSchema(server, round, schema => {
-            const env = { OUTPUT: 'postgres', DATABASE_URL: server.url, DATABASE_SCHEMA: schema }
-            return consumeRound(bench.redis, bench.url, round, total, { stream, count, env }, bench.outputDir)
-          }),
-      },
+  const contender = (name: string, run: (schema: string, round: string) => Promise<number>): Contender => ({
+    name,
+    run: round => inSchema(server, round, schema => run(schema, round)),
+  })
+  const rates = await inTurn(
+    bench,
+    'PostgreSQL',
+    [1, 3].flatMap(count => [
+      contender(`bare pg, list of values, ${many(count, 'connection')}`, schema =>
+        bare(server, schema, total, count, 'values'),
+      ),
+      contender(`bare pg, one JSON text, ${many(count, 'connection')}`, schema =>
+        bare(server, schema, total, count, 'json'),
+      ),
+      contender(`Conveyor, ${many(count, 'consumer')}`, (schema, round) => {
+        const env = { OUTPUT: 'postgres', DATABASE_URL: server.url, DATABASE_SCHEMA: schema }
+        return consumeRound(bench.redis, bench.url, round, total, { stream, count, env }, bench.outputDir)
+      }),
     ]),
-  ])
+  )
   await bench.redis.unlink(stream)
-  const notes = [
-    `${total.toLocaleString('en-US')} rows, PostgreSQL on the same cores, as it is installed: fsync and synchronous_commit on. Bare: batches of 1,000, each one INSERT … ON CONFLICT DO NOTHING into the same table.`,
-  ]
-  const [one, ours, three, oursOfThree] = rates as [Rates, Rates, Rates, Rates]
-  const [first, second] = [
-    rateTable({ id: ID, title: TITLE }, [one, ours]),
-    rateTable({ id: ID, title: TITLE }, [three, oursOfThree]),
-  ]
+  const ratio = (one: Measured, other: Measured | undefined) =>
+    other === undefined || one === other ? '' : spread(ratios(one, other), 2)
   return {
-    ...first,
-    head: ['', 'rows per second', 'ratio'],
-    rows: [...first.rows, ...second.rows],
-    notes,
-    figures: [first.figures, second.figures].flat(),
+    id: ID,
+    title: TITLE,
+    head: ['', 'rows per second', 'ratio to a list of values', 'ratio to one JSON text'],
+    rows: rates.map((one, n) => {
+      const first = n - (n % 3)
+      return [one.name, spread([...one.values]), ratio(one, rates[first]), ratio(one, rates[first + 1])]
+    }),
+    notes: [
+      `${total.toLocaleString('en-US')} rows; PostgreSQL on the same cores, as it is installed: fsync and synchronous_commit on.`,
+    ],
+    figures: rates.map(({ name, values }) => ({ name, perSecond: values.map(Math.round) })),
   }
 }
 
-type Rates = Awaited<ReturnType<typeof inTurn>>[number]
-
-const connections = (count: number, what = 'connection') => `${count} ${what}${count > 1 ? 's' : ''}`
+const many = (count: number, what: string) => `${count} ${what}${count > 1 ? 's' : ''}`
 
 /** Runs something with tables of its own, which are dropped afterwards. */
 async function inSchema<T>(
@@ -87,10 +90,16 @@ async function inSchema<T>(
 }
 
 /** Rows per second of some processes that insert at the same time. */
-async function bare(server: PostgresServer, schema: string, total: number, count: number): Promise<number> {
+async function bare(
+  server: PostgresServer,
+  schema: string,
+  total: number,
+  count: number,
+  how: 'values' | 'json',
+): Promise<number> {
   const share = String(Math.ceil(total / count / 1000) * 1000)
   const children = Array.from({ length: count }, (_, n) =>
-    script('bare-store', [server.url, `"${schema}".messages`, `c${n}`, share]),
+    script('bare-store', [server.url, `"${schema}".messages`, `c${n}`, share, how]),
   )
   try {
     await whileAlive(children, Promise.all(children.map(child => once(child, 'message'))))

@@ -7,7 +7,7 @@ export {
   sha,
 } from './inject.ts'
 export { contents, faultsOf, readOutput } from './output-lines.ts'
-export { Pipeline, processesIn, produced } from './pipeline.ts'
+export { Pipeline, processesIn, produced, quietPort } from './pipeline.ts'
 export { PostgresMissing, PostgresServer } from './postgres-server.ts'
 export { type Match, type RedisProxy, startProxy } from './proxy.ts'
 export { random } from './random.ts'

@@ -8,7 +8,7 @@ import { type DeadLetter, deadLetters, flush, inspect, keysOf, type StreamState 
 import { validate } from '@conveyor/validator'
 import { Redis } from 'ioredis'
 import { faultsOf, readOutput } from './output-lines.ts'
-import { program } from './root.ts'
+import { program, type ServiceName } from './root.ts'
 import { ServiceProcess, until } from './service-process.ts'
 
 /** Ms that anything may take on a machine that is busy with other things. */
@@ -62,7 +62,17 @@ export class Pipeline {
     return this.run('producer', 'producer', { PACKAGES: String(packages), RATE: 'max', PORT: '0', ...env })
   }
 
-  private run(service: 'consumer' | 'producer', name: string, env: NodeJS.ProcessEnv): ServiceProcess {
+  /** What takes messages from RabbitMQ; `AMQP_URL` and `AMQP_QUEUE` say where. */
+  bridge(name: string, env: NodeJS.ProcessEnv = {}): ServiceProcess {
+    return this.run('rabbitmq', name, { HEALTH_PORT: '0', ...env })
+  }
+
+  /** Source tables; `DATABASE_URL` says where. */
+  source(name: string, env: NodeJS.ProcessEnv = {}): ServiceProcess {
+    return this.run('source', name, { PORT: '0', ...env })
+  }
+
+  private run(service: ServiceName, name: string, env: NodeJS.ProcessEnv): ServiceProcess {
     if (this.closed) throw new Error('the pipeline has been closed')
     const script = program(service)
     const started = new ServiceProcess(name, script, [], {
@@ -285,7 +295,7 @@ async function serve(dir: string, port: number, server: ServerOptions): Promise<
  * A free port outside the range that the system gives to clients: while a server that was killed is away,
  * no connection of anybody may take its port.
  */
-async function quietPort(): Promise<number> {
+export async function quietPort(): Promise<number> {
   for (;;) {
     const port = 10_000 + Math.floor(Math.random() * 20_000)
     const free = await new Promise<boolean>(resolve => {

@@ -40,15 +40,17 @@ export class PostgresServer {
   private constructor(
     readonly port: number,
     readonly dir: string,
+    private readonly settings: readonly string[],
   ) {}
 
-  static async start(): Promise<PostgresServer> {
+  /** @param settings such as `max_prepared_transactions=5` */
+  static async start(...settings: string[]): Promise<PostgresServer> {
     const dir = await mkdtemp(join(tmpdir(), 'conveyor-test-postgres-'))
     await chmod(dir, 0o700)
     if (unprivileged.uid !== undefined) await chown(dir, unprivileged.uid, unprivileged.gid as number)
     const initdb = ['-D', join(dir, 'data'), '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-sync']
     execFileSync(join(programs(), 'initdb'), initdb, { ...unprivileged, cwd: dir, stdio: 'pipe' })
-    const server = new PostgresServer(await freePort(), dir)
+    const server = new PostgresServer(await freePort(), dir, settings)
     await server.run()
     return server
   }
@@ -59,7 +61,12 @@ export class PostgresServer {
 
   /** Runs the server, again after it was killed, on what it left. */
   async run(): Promise<void> {
-    const set = ['listen_addresses=127.0.0.1', `unix_socket_directories=${this.dir}`, 'logging_collector=off']
+    const set = [
+      'listen_addresses=127.0.0.1',
+      `unix_socket_directories=${this.dir}`,
+      'logging_collector=off',
+      ...this.settings,
+    ]
     const args = ['-D', join(this.dir, 'data'), '-p', String(this.port), ...set.flatMap(one => ['-c', one])]
     const child = spawn(join(programs(), 'postgres'), args, { ...unprivileged, cwd: this.dir, stdio: 'pipe' })
     let said = ''

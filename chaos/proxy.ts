@@ -54,6 +54,7 @@ interface Trap {
 
 /** What all connections share. */
 interface Weather {
+  raw: boolean
   paused: boolean
   delayMs: number
   traps: Trap[]
@@ -63,15 +64,19 @@ interface Weather {
 /**
  * Starts a proxy on 127.0.0.1. It connects to the target once per client, so the target may come and
  * go. Subscribers, MONITOR and CLIENT REPLY OFF are not for it: their replies cannot be counted.
+ *
+ * @param raw for another protocol than Redis': bytes pass as they come, and no request can be matched; default false
  */
 export async function startProxy({
   target,
   observe,
+  raw = false,
 }: {
   target: { host: string; port: number }
   observe?: Observer
+  raw?: boolean
 }): Promise<RedisProxy> {
-  const weather: Weather = { paused: false, delayMs: 0, traps: [], observe }
+  const weather: Weather = { raw, paused: false, delayMs: 0, traps: [], observe }
   const wires = new Set<Wire>()
   const server = createServer({ allowHalfOpen: true, noDelay: true }, near => {
     const wire = new Wire(near, connect({ ...target, allowHalfOpen: true, noDelay: true }), weather)
@@ -147,8 +152,8 @@ class Wire {
     this.#weather = weather
     this.#toFar = new Lane(weather, item => pass(item, far, request => this.#forward(request)))
     this.#toNear = new Lane(weather, item => pass(item, near, reply => this.#answer(reply)))
-    feed(near, far, this.#toFar)
-    feed(far, near, this.#toNear)
+    feed(near, far, this.#toFar, weather.raw)
+    feed(far, near, this.#toNear, weather.raw)
     this.closed = Promise.all(
       [near, far].map(socket => new Promise(resolve => socket.once('close', resolve))),
     )
@@ -252,9 +257,9 @@ class Lane {
   }
 }
 
-/** Brings what arrives at `source` onto its lane, as whole requests or replies. */
-function feed(source: Socket, sink: Socket, lane: Lane): void {
-  const frames = new RespFrames()
+/** Brings what arrives at `source` onto its lane, as whole requests or replies unless it is raw. */
+function feed(source: Socket, sink: Socket, lane: Lane, raw: boolean): void {
+  const frames = raw ? { push: (chunk: Buffer) => [chunk] } : new RespFrames()
   source.on('data', chunk => {
     // One write for all that came together.
     sink.cork()

@@ -10,6 +10,7 @@ import { doctorCommand } from './doctor/command.ts'
 import { messageCommand } from './message/command.ts'
 import { monitorCommand } from './monitor/command.ts'
 import {
+  amqpUrl,
   databaseUrl,
   handlerOption,
   mixOption,
@@ -70,10 +71,12 @@ program
       .argParser(handlerOption),
   )
   .addOption(
-    new Option(
-      '--flow <name>',
-      'stages: queries in, answered by one stage, written by the next (default: one stage)',
-    ).choices(['stages']),
+    new Option('--flow <name>', 'what runs (default: one stage)').choices(['stages', 'rabbitmq', 'orders']),
+  )
+  .addOption(
+    new Option('--amqp-url <url>', 'the RabbitMQ of the flow of that name')
+      .env('AMQP_URL')
+      .argParser(amqpUrl),
   )
   .addOption(
     new Option('--sink <name>', 'where packages are written (default: file)')
@@ -87,7 +90,9 @@ program
     examples(
       ['up', 'until Ctrl-C: 10 packages a second, 3 consumers'],
       ['up --packages 100000 --rate max', 'a run with an end'],
-      ['up --flow stages', 'two stages, of as many consumers each'],
+      ['up --flow stages', 'queries in, answered by one stage, written by the next'],
+      ['up --flow rabbitmq', 'the same way through a queue of the RabbitMQ at AMQP_URL, into PostgreSQL'],
+      ['up --flow orders', 'orders of two tables; those that pass their check into PostgreSQL'],
       ['up --sink postgres', 'rows instead of files'],
       ['up --redis-url redis://10.0.0.5:6379 --fresh', 'a new run on a Redis of yours'],
     ),

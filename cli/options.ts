@@ -53,6 +53,12 @@ export const outputDir = () =>
     'OUTPUT_DIR',
   )
 
+export function amqpUrl(text: string): string {
+  if (!/^amqps?:\/\/\S+$/.test(text))
+    throw new InvalidArgumentError('A URL such as amqp://user@127.0.0.1:5672/vhost is allowed.')
+  return text
+}
+
 export const databaseUrl = (description: string) =>
   new Option('--database-url <url>', description).argParser(text => {
     if (!/^postgres(ql)?:\/\/\S+$/.test(text))

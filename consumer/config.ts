@@ -1,4 +1,5 @@
 import { databaseSettings } from '@conveyor/postgres/config'
+import { amqpSettings } from '@conveyor/rabbitmq/config'
 import { ConfigError, common, integer, name, names, optionalInteger, readConfig } from '@conveyor/service'
 import { DEFAULTS } from '@conveyor/stream'
 import { z } from 'zod'
@@ -12,11 +13,12 @@ export const consumerSettings = z.object({
   /** Names the consumer and its output file. */
   CONSUMER_ID: name(),
   OUTPUT_DIR: z.string().default('consumer_output'),
-  /** Where a package goes that is done: a line of the output file, a row of a table, or nowhere. */
+  /** Where a package goes that is done: a line of the output file, a row of a table, an exchange, or nowhere. */
   OUTPUT: z
-    .enum(['file', 'postgres', 'none'], { error: 'file, postgres or none is allowed' })
+    .enum(['file', 'postgres', 'rabbitmq', 'none'], { error: 'file, postgres, rabbitmq or none is allowed' })
     .default('file'),
   ...databaseSettings,
+  ...amqpSettings,
   /** The next stream, to which what the handler returns is sent on. */
   FORWARD_TO: name(),
   /** Groups that must see all of it. */
@@ -70,6 +72,8 @@ export function consumerConfig(env?: NodeJS.ProcessEnv): ConsumerConfig {
     throw new ConfigError(
       'OUTPUT=postgres: DATABASE_URL is needed, such as postgres://user@host:5432/database',
     )
+  if (config.OUTPUT === 'rabbitmq' && config.AMQP_URL === undefined)
+    throw new ConfigError('OUTPUT=rabbitmq: AMQP_URL is needed, such as amqp://user@host:5672/vhost')
   if (BATCH > MAX_HELD) throw new ConfigError(`BATCH=${BATCH}: at most MAX_HELD (${MAX_HELD}) is allowed`)
   if (COMMAND_TIMEOUT_MS < 2 * BEAT_INTERVAL_MS) {
     throw new ConfigError(

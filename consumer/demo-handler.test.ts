@@ -6,7 +6,7 @@ import demo from './demo-handler.ts'
 function at(attempt: number, payload: Record<string, unknown>): string {
   try {
     const line = demo(
-      { payload: { package: 1, ...payload } } as unknown as Message,
+      { package: payload.package ?? 1, payload: { package: 1, ...payload } } as unknown as Message,
       {
         attempt,
       } as HandlerContext,
@@ -67,7 +67,16 @@ test('an order that passes its check succeeds with the attempt that it names', (
       expect(at(attempts - 1, order)).toBe(`attempt ${attempts - 1} of the ${attempts} that it needs`)
     expect(at(attempts, order)).toBe('done')
   }
-  expect(at(1, { security_check: true })).toBe('done')
+})
+
+test('one that names no attempts needs 1 to 5, by its id or else by its package', () => {
+  const needed = (order: object) =>
+    [1, 2, 3, 4, 5].find(attempt => at(attempt, { security_check: true, ...order }) === 'done')
+  expect([10, 11, 12, 13, 14, 15].map(id => needed({ id }))).toEqual([1, 2, 3, 4, 5, 1])
+  expect([0, 5].map(number => needed({ package: number + 3 }))).toEqual([4, 4])
+  for (const id of ['order-7', -1, 1.5, 2 ** 60, null]) expect(needed({ id, package: 9 })).toBe(5)
+  expect(needed({ id: 14, attempts: 2 })).toBe(2)
+  expect(at(3, { body: { source: 'system-1', id: 13, security_check: true } })).toContain('of the 4')
 })
 
 test('one that does not pass needs one attempt more than are usually allowed, whatever it names', () => {

@@ -9,7 +9,8 @@ const NEVER_ENOUGH = 6
  * - `type: "test"` and `"success"` succeed, and so does what has neither type nor check;
  * - `type: "retry"` fails `fails` times (default 2) before it succeeds;
  * - `type: "fail"` never succeeds;
- * - `security_check: true`, as an order has it, succeeds with the attempt that `attempts` names (1 to 5, default 1);
+ * - `security_check: true`, as an order has it, succeeds with the attempt that `attempts` names (1 to 5); of an order
+ *   that names none, it is 1 + its `id` modulo 5, or its package number in place of an id;
  *   `false` needs six, so it is dead after the five that are usually allowed;
  * - `query: "6 * 7"` is answered with `{"query": "6 * 7", "result": 42}`, which goes to the next stream if there is
  *   one; what is no problem, or has no answer, is rejected;
@@ -17,10 +18,10 @@ const NEVER_ENOUGH = 6
  *
  * Of what came by HTTP it is the body that says so.
  */
-const demo: Handler = ({ payload }, { attempt }) => {
+const demo: Handler = ({ payload, package: number }, { attempt }) => {
   const said = saidBy(payload)
   if (said.query !== undefined) return { query: said.query, result: answer(said.query) }
-  const needed = attemptsNeeded(said)
+  const needed = attemptsNeeded(said, number)
   if (attempt < needed) {
     throw new Error(
       needed === Number.POSITIVE_INFINITY
@@ -52,8 +53,9 @@ function saidBy(payload: Said): Said {
   return typeof body === 'object' && body !== null ? (body as Said) : payload
 }
 
-function attemptsNeeded({ type, fails, security_check: check, attempts }: Said) {
-  if (typeof check === 'boolean') return check ? numberFrom(attempts, 'attempts', 1) : NEVER_ENOUGH
+function attemptsNeeded({ type, fails, security_check: check, attempts, id }: Said, number: number) {
+  if (typeof check === 'boolean')
+    return check ? numberFrom(attempts, 'attempts', usual(id, number)) : NEVER_ENOUGH
   switch (type) {
     case undefined:
     case 'test':
@@ -68,6 +70,11 @@ function attemptsNeeded({ type, fails, security_check: check, attempts }: Said) 
     default:
       throw new Reject(`type ${JSON.stringify(type)}: test, success, retry, fail or order is allowed`)
   }
+}
+
+/** Attempts that an order needs which names none: 1 to 5, the same whenever it comes. */
+function usual(id: unknown, number: number): number {
+  return 1 + ((Number.isSafeInteger(id) && (id as number) >= 0 ? (id as number) : number) % 5)
 }
 
 function numberFrom(value: unknown, name: string, otherwise: number): number {

@@ -17,14 +17,18 @@ export async function openSink(
   log: Logger,
   stop: AbortSignal,
 ): Promise<OpenSink | undefined> {
-  if (config.OUTPUT !== 'postgres') return undefined
-  const { openPostgresSink } = await import('@conveyor/postgres') // each output loads only what it needs
-  return openPostgresSink({
-    url: config.DATABASE_URL as string,
-    schema: config.DATABASE_SCHEMA,
-    consumer: config.CONSUMER_ID,
-    deadline: config.COMMAND_TIMEOUT_MS,
-    stop,
-    note: (fields, text) => log.warn(fields, text),
-  })
+  const { OUTPUT, CONSUMER_ID: consumer, COMMAND_TIMEOUT_MS: deadline } = config
+  const note = (fields: object, text: string) => log.warn(fields, text)
+  // Each output loads only what it needs.
+  if (OUTPUT === 'postgres') {
+    const { openPostgresSink } = await import('@conveyor/postgres')
+    const { DATABASE_URL: url = '', DATABASE_SCHEMA: schema } = config
+    return openPostgresSink({ url, schema, consumer, deadline, stop, note })
+  }
+  if (OUTPUT === 'rabbitmq') {
+    const { openRabbitmqSink } = await import('@conveyor/rabbitmq')
+    const { AMQP_URL = '' } = config
+    return openRabbitmqSink({ config: { ...config, AMQP_URL }, consumer, deadline, stop, note })
+  }
+  return undefined
 }

@@ -1,8 +1,8 @@
+import { whenReady } from '@conveyor/stream'
 import { metrics } from '@opentelemetry/api'
 import type { Pool } from 'pg'
 import { migrate } from './migrate.ts'
-import { codeOf, openPool } from './pool.ts'
-import { whenReady } from './ready.ts'
+import { codeOf, openPool, refusalOf } from './pool.ts'
 import { PostgresSink } from './sink.ts'
 
 export interface OpenSinkOptions {
@@ -26,25 +26,18 @@ export async function openPostgresSink(
   options: OpenSinkOptions,
 ): Promise<{ sink: PostgresSink; close(): Promise<void> }> {
   const { url, schema, consumer, deadline, stop, note } = options
-  const pool = openPool({ url, name: `conveyor-${consumer}`, deadline })
+  const pool = openPool({ url, name: `conveyor-${consumer}`, deadline, connections: 2 })
   const prepare = async () => {
     await migrate(pool, schema)
     await warnOfLoss(pool, note)
   }
-  let said = false
-  const away = (error: Error) => {
-    if (!said) note({ reason: error.message }, 'PostgreSQL cannot be reached: waiting for it')
-    said = true
-  }
   const close = () => pool.end()
-  try {
-    await whenReady(prepare, away, stop)
-  } catch (error) {
-    if (!stop.aborted) {
-      await close()
-      throw error
-    }
-  }
+  const away = ({ message: reason }: Error) =>
+    note({ reason }, 'PostgreSQL cannot be reached: waiting for it')
+  await whenReady(prepare, { refusal: refusalOf, away, signal: stop }).catch(async error => {
+    await close()
+    throw error
+  })
   const errors = metrics.getMeter('@conveyor/postgres').createCounter('postgres_insert_errors', {
     description: 'Statements that failed',
   })

@@ -1,3 +1,4 @@
+import { ConfigError } from '@conveyor/service'
 import pg from 'pg'
 
 export interface PoolOptions {
@@ -46,6 +47,11 @@ const OF_SETTINGS = /^(0A|28|3D|3F|42)/
 export function isSettingsFault(error: unknown): boolean {
   const code = codeOf(error)
   return code !== undefined && OF_SETTINGS.test(code)
+}
+
+/** What to end with for such an error; undefined for what may pass. */
+export function refusalOf(error: unknown): ConfigError | undefined {
+  return isSettingsFault(error) ? new ConfigError(`DATABASE_URL: ${(error as Error).message}`) : undefined
 }
 
 /** The SQLSTATE of what PostgreSQL answered; undefined when it did not answer. */

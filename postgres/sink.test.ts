@@ -59,9 +59,13 @@ test('a package is a row, with what its handler returned', async () => {
 
 test('what is stored again changes nothing, whoever brings it and however it is cut into batches', async () => {
   const all = Array.from({ length: 10 }, (_, n) => finished(n + 1))
-  await sink.store(all.slice(0, 6), origin, signal)
-  await sink.store(all.slice(3), { ...origin, consumer: 'c2' }, signal)
-  await sink.store([finished(2, {}, 'later', { entry: '1783728000001-0', attempt: 2 })], origin, signal)
+  const again = finished(2, {}, 'later', { entry: '1783728000001-0', attempt: 2 })
+  for (const [batch, consumer] of [
+    [all.slice(0, 6), 'c1'],
+    [all.slice(3), 'c2'],
+    [[again], 'c1'],
+  ] as const)
+    expect(await sink.store(batch, { ...origin, consumer }, signal)).toEqual(new Map())
   expect((await rows()).map(row => [row.package, row.consumer, row.result])).toEqual(
     all.map((_, n) => [String(n + 1), n < 6 ? 'c1' : 'c2', null]),
   )

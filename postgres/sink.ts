@@ -1,6 +1,5 @@
-import { randomBytes } from 'node:crypto'
 import type { Finished, Origin, Refused, Sink } from '@conveyor/stream'
-import pg from 'pg'
+import type { Pool } from 'pg'
 import { isRowFault } from './pool.ts'
 
 /** A package as its row has it. */
@@ -15,15 +14,27 @@ interface Row {
  * others of their batch are stored.
  */
 export class PostgresSink implements Sink {
+  /** One batch is made, or its answer read, while PostgreSQL works on the other. */
+  readonly concurrency = 2
+
+  private readonly insert: string
+
   /**
    * @param pool whose tables {@link migrate} has made
    * @param failed told of each statement that failed
    */
   constructor(
-    private readonly pool: pg.Pool,
-    private readonly schema: string,
+    private readonly pool: Pool,
+    schema: string,
     private readonly failed: (error: Error) => void = () => {},
-  ) {}
+  ) {
+    // Rows as one JSON text, as a parameter: so they stay out of the server's log, where failed statements are.
+    this.insert = `
+      INSERT INTO "${schema}".messages (stream, consumer_group, epoch, consumer, id, package, produced_at, payload, result)
+      SELECT $1, $2, $3, $4, id, package, to_timestamp(at), payload, result
+      FROM json_to_recordset($5) AS row(id text, package bigint, at float8, payload jsonb, result jsonb)
+      ON CONFLICT (id, epoch, stream, consumer_group) DO NOTHING`
+  }
 
   async store(packages: readonly Finished[], origin: Origin, signal: AbortSignal): Promise<Refused> {
     const refused = new Map<string, string>()
@@ -48,7 +59,9 @@ export class PostgresSink implements Sink {
   ): Promise<void> {
     signal.throwIfAborted()
     try {
-      await this.pool.query(this.insertOf(rows, origin))
+      const { stream, group, epoch, consumer } = origin
+      const json = `[${rows.map(row => row.json).join()}]`
+      await this.pool.query(this.insert, [stream, group, epoch, consumer, json])
     } catch (error) {
       this.failed(error as Error)
       if (!isRowFault(error)) throw error
@@ -61,27 +74,6 @@ export class PostgresSink implements Sink {
       await this.storeRows(rows.slice(half), origin, refused, signal)
     }
   }
-
-  /**
-   * The whole statement as text, without parameters: so it is one message of the protocol, which nothing between here and
-   * the server can mix with another's. (PGlite's socket server does that: https://github.com/electric-sql/pglite/issues/1046)
-   */
-  private insertOf(rows: readonly Row[], { stream, group, epoch, consumer }: Origin): string {
-    const names = [stream, group, epoch, consumer].map(pg.escapeLiteral).join()
-    return `
-      INSERT INTO "${this.schema}".messages (stream, consumer_group, epoch, consumer, id, package, produced_at, payload, result)
-      SELECT ${names}, id, package, to_timestamp(at), payload, result
-      FROM json_to_recordset(${quoted(`[${rows.map(({ json }) => json).join()}]`)})
-        AS row(id text, package bigint, at float8, payload jsonb, result jsonb)
-      ON CONFLICT (stream, consumer_group, epoch, id) DO NOTHING`
-  }
-}
-
-/** What begins and ends a text in SQL, https://www.postgresql.org/docs/current/sql-syntax-lexical.html; nobody can guess it. */
-const QUOTE = `$q${randomBytes(12).toString('hex')}$`
-
-function quoted(text: string): string {
-  return text.includes(QUOTE) ? pg.escapeLiteral(text) : QUOTE + text + QUOTE
 }
 
 /** Throws for what JSON cannot hold. */

@@ -1,1 +1,6 @@
-export {}
+export { BrokerLost, BrokerRefused } from './broker.ts'
+export { amqpSettings, bridgeSettings } from './config.ts'
+export { type AmqpConfig, type OpenSinkOptions, openRabbitmqSink } from './open-sink.ts'
+export { BrokerBlocked, Unroutable } from './publisher.ts'
+export { RabbitmqSink, type RabbitmqSinkOptions } from './sink.ts'
+export { deadQueueOf, type ExchangeOptions, type QueueOptions } from './topology.ts'

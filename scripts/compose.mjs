@@ -6,6 +6,8 @@ import { findCompose } from './find-compose.mjs'
 
 const PAGES = [
   ['producer', 'producer', 8000, '/status'],
+  ['source', 'source', 8000, '/docs'],
+  ['RabbitMQ', 'rabbitmq', 15672, ''],
   ['traces', 'jaeger', 16686, ''],
   ['metrics', 'prometheus', 9090, ''],
   ['dashboards', 'grafana', 3000, ''],

@@ -52,3 +52,30 @@ test('it errors as the work rejects', async () => {
   )
   await expect(lastValueFrom(failing)).rejects.toThrow('no')
 })
+
+test('several batches may be under way, each with what no other has', async () => {
+  const source = new Subject<number[]>()
+  const batches: number[][] = []
+  const open: (() => void)[] = []
+  const work = (batch: number[]) => {
+    batches.push(batch)
+    return new Promise<number>(done => open.push(() => done(batch.length)))
+  }
+  const result = lastValueFrom(
+    source.pipe(
+      gather(waiting => waiting.length, work, 2),
+      toArray(),
+    ),
+  )
+  source.next([1])
+  source.next([2])
+  source.next([3])
+  source.next([4])
+  source.complete()
+  expect(batches).toEqual([[1], [2]])
+  open[1]?.()
+  await expect.poll(() => batches).toEqual([[1], [2], [3, 4]])
+  open[0]?.()
+  open[2]?.()
+  expect(await result).toEqual([1, 1, 2])
+})

@@ -1,15 +1,17 @@
-import { concatMap, defer, type OperatorFunction, tap } from 'rxjs'
+import { defer, mergeMap, type OperatorFunction, tap } from 'rxjs'
 import { emit } from './emit.ts'
 
 /**
- * Works on what comes in batches, one at a time: what arrives while one is under way goes into the next.
+ * Works on what comes in batches, by default one at a time: what arrives while one is under way goes into the next.
  * Emits what each batch came to; errors as `work` rejects.
  *
  * @param take how many of those that wait go into the next batch, one at least; may put them in another order
+ * @param concurrency batches under way at the same time, at most
  */
 export function gather<T, R>(
   take: (waiting: T[]) => number,
   work: (batch: T[]) => Promise<R>,
+  concurrency = 1,
 ): OperatorFunction<T[], R> {
   return source =>
     defer(() => {
@@ -26,7 +28,7 @@ export function gather<T, R>(
         tap(more => {
           waiting = waiting.length > 0 ? waiting.concat(more) : more
         }),
-        concatMap(() => emit(workAll)),
+        mergeMap(() => emit(workAll), concurrency),
       )
     })
 }

@@ -64,7 +64,7 @@ export {
 export { type Life, Liveness } from './liveness.ts'
 export { locate, type Place, type Whereabouts, whereaboutsOf } from './locate.ts'
 export { measureConsumer } from './measure-consumer.ts'
-export { measureProducer, type ProducerLoad } from './measure-producer.ts'
+export { measureAppends, measureProducer, type ProducerLoad } from './measure-producer.ts'
 export { decode, type Message, type Past, Poison, packages, returnedOf } from './message.ts'
 export { type OpenStream, openStream, StreamUnusable } from './open.ts'
 export type { Outcome } from './outcome.ts'
@@ -79,6 +79,17 @@ export { OutputRefused, ownerOf } from './run-folder.ts'
 export { ConsumerIdInUse } from './session.ts'
 export { DEFAULTS, type History, type Settings } from './settings.ts'
 export type { Finished, Origin, Refused, Sink } from './sink.ts'
+export {
+  SOURCE_CALL,
+  SOURCE_START,
+  type SourceAppended,
+  SourceCursor,
+  type SourceOptions,
+  type SourcePosition,
+  type SourceRow,
+  sourcePositions,
+} from './source.ts'
 export { lastTrims, type Trimmed, type TrimOptions, trim } from './trim.ts'
 export { type DueInFiles, dueInFiles, unsettledAmong, waitingPackages } from './unsettled.ts'
 export type { Vitals } from './vitals.ts'
+export { type ReadyOptions, whenReady } from './when-ready.ts'

@@ -4,6 +4,8 @@ export interface Keys {
   readonly group: string
   /** Hash: epoch, sequence, the recorded groups, the server runs that files were compared and reads counted under. */
   readonly head: string
+  /** Hash: source -> id of the last row of it that was appended. Lives as long as the epoch. */
+  readonly sources: string
   /** Stream: dead letters. */
   readonly dead: string
   /** Hash: consumer -> token of its session, `-` once it has ended. */
@@ -74,6 +76,7 @@ export function keysOf(stream: string, group: string): Keys {
     stream,
     group,
     head: `${own}:head`,
+    sources: `${own}:sources`,
     dead: `${own}:dead`,
     sessions: `${own}:${group}:sessions`,
     beats: `${own}:${group}:beats`,

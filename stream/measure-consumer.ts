@@ -37,6 +37,7 @@ export function measureConsumer(events: Events, keys: Keys, consumer: string): S
   const restarts = counter(METRIC.restarts, '{restart}', 'Sessions or connections lost')
   const request = requests(meter)
   const flush = seconds(meter, METRIC.flushDuration, 'One write of output with its fdatasync')
+  const stored = seconds(meter, METRIC.storeDuration, 'One batch stored by the sink')
   const rate = new RecentRate()
   const group = ofGroup(keys)
   const mine = { ...group, [ATTRIBUTE.consumer]: consumer }
@@ -82,6 +83,9 @@ export function measureConsumer(events: Events, keys: Keys, consumer: string): S
           event.consumer === consumer ? mine : { ...group, [ATTRIBUTE.consumer]: event.consumer },
         )
         flush.record(event.ms / 1000, group)
+        break
+      case 'stored':
+        stored.record(event.ms / 1000, group)
         break
       case 'restarting':
         restarts.add(1, group)

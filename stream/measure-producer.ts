@@ -23,47 +23,47 @@ export interface ProducerLoad {
   readonly pinnedBy: string | null
 }
 
+/** Counts what a process appends to a stream, and how long that takes, until it is unsubscribed. */
+export function measureAppends(events: Events, stream: string): Subscription {
+  const mine = ofStream(stream)
+  const produced = counter(mine, METRIC.produced, '{message}', 'Packages given out')
+  const restarts = counter(mine, METRIC.restarts, '{restart}', 'Sessions or connections lost')
+  const request = requests(getMeter())
+  const send = { ...mine, [ATTRIBUTE.operation]: 'send' }
+  return events.subscribe(event => {
+    if (event.type === 'appended') {
+      produced.add(event.count, mine)
+      request.record(event.ms / 1000, send)
+    } else if (event.type === 'restarting') restarts.add(1, mine)
+  })
+}
+
 /**
  * Counts a producer's events in metrics, and shows the stream and its groups as they were last inspected,
  * until it is unsubscribed. One process does so for all: a sum over consumers would count them many times.
  */
 export function measureProducer(events: Events, stream: string, load: () => ProducerLoad): Subscription {
-  const meter = getMeter()
   const mine = ofStream(stream)
-  const counter = (name: string, unit: string, description: string) => {
-    const created = meter.createCounter(name, { unit, description })
-    created.add(0, mine) // a first one is an increase only from a zero
-    return created
-  }
-  const produced = counter(METRIC.produced, '{message}', 'Packages given out')
-  const trimmed = counter(METRIC.trimmed, '{message}', 'Entries trimmed')
-  const trims = counter(METRIC.trims, '{operation}', 'Trims')
-  const restarts = counter(METRIC.restarts, '{restart}', 'Sessions or connections lost')
-  const request = requests(meter)
-  const send = { ...mine, [ATTRIBUTE.operation]: 'send' }
+  const trimmed = counter(mine, METRIC.trimmed, '{message}', 'Entries trimmed')
+  const trims = counter(mine, METRIC.trims, '{operation}', 'Trims')
   const groups = new Groups(stream)
   const subscription = events.subscribe(event => {
-    switch (event.type) {
-      case 'appended':
-        produced.add(event.count, mine)
-        request.record(event.ms / 1000, send)
-        break
-      case 'trimmed':
-        trimmed.add(event.removed, mine)
-        trims.add(1, mine)
-        break
-      case 'restarting':
-        restarts.add(1, mine)
-        break
-      case 'inspected':
-        groups.see(event.group, event.state)
-        break
-    }
+    if (event.type === 'trimmed') {
+      trimmed.add(event.removed, mine)
+      trims.add(1, mine)
+    } else if (event.type === 'inspected') groups.see(event.group, event.state)
   })
+  subscription.add(measureAppends(events, stream))
   subscription.add(observeGroups(groups))
   subscription.add(observeFailures(groups))
   subscription.add(observeProducer(load, groups))
   return subscription
+}
+
+function counter(mine: Attributes, name: string, unit: string, description: string) {
+  const created = getMeter().createCounter(name, { unit, description })
+  created.add(0, mine) // a first one is an increase only from a zero
+  return created
 }
 
 /** What was last seen of each group. */

@@ -87,6 +87,7 @@ export const METRIC = {
   requestDuration: 'messaging.client.operation.duration',
   endToEnd: 'conveyor.end_to_end.duration',
   flushDuration: 'conveyor.flush.duration',
+  storeDuration: 'conveyor.store.duration',
   redeliveries: 'conveyor.redeliveries',
   claims: 'conveyor.claims',
   fenced: 'conveyor.fenced',

@@ -24,6 +24,8 @@ export interface Origin {
  * maybe while an earlier call is still under way. They count once if it keeps one of each (stream, group, epoch, message id).
  */
 export interface Sink {
+  /** Calls that a session makes at the same time, at most; default 1. */
+  readonly concurrency?: number
   /**
    * Stores packages, 1 to 1000. Resolves when they are safe, with those that it can never take and why: entry id to
    * detail. They go to the dead letters. Rejects when it may not have stored them: they are given to it again, after a

@@ -11,7 +11,7 @@ const MAX_ENTRIES = 1000
 const MAX_BYTES = 4 * 1024 * 1024
 
 /**
- * Has the session's sink store what is done, one batch at a time, and emits outcomes when they may be committed: what
+ * Has the session's sink store what is done, in batches, and emits outcomes when they may be committed: what
  * the sink refuses is dead. While the sink cannot be reached they wait, and with them reading. Without a sink it
  * changes nothing. Errors when the session is lost meanwhile.
  */
@@ -21,6 +21,7 @@ export function store(session: Session): OperatorFunction<Outcome[], Outcome[]> 
   return gather(
     waiting => fitting(waiting, session),
     batch => storeAll(session, sink, batch),
+    sink.concurrency,
   )
 }
 

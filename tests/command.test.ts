@@ -1,82 +1,30 @@
 import { execFile } from 'node:child_process'
-import { copyFile, mkdir, mkdtemp, readdir, realpath, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { copyFile, mkdir, readdir, realpath, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import {
-  contents,
-  type Exit,
-  faultsOf,
-  processesIn,
-  readOutput,
-  ServiceProcess,
-  until,
-} from '@conveyor/chaos'
+import { contents, faultsOf, processesIn, readOutput, until } from '@conveyor/chaos'
 import { findRedisServer, startRedis } from '@conveyor/redis'
-import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
+import { OK, PATIENCE, said, useCommands } from './run-command.ts'
 
-vi.setConfig({ testTimeout: 300_000 })
-
-const main = fileURLToPath(new URL('../cli/dist/main.js', import.meta.url))
-const OK: Exit = { code: 0, signal: null }
-const PATIENCE = 120_000
-
-let dir: string
-const commands: ServiceProcess[] = []
-
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'conveyor-command-'))
-  const [here, started] = [dir, commands]
-  onTestFinished(async ({ task }) => {
-    const failed = task.result?.state === 'fail'
-    if (failed) console.error(`${started.map(one => one.lastWords(40)).join('\n')}\nkept: ${here}`)
-    await Promise.all(started.splice(0).map(one => one.kill()))
-    const left = await processesIn(here)
-    for (const line of left) process.kill(Number.parseInt(line, 10), 'SIGKILL')
-    if (failed) return
-    expect(left, 'processes that the test left behind').toEqual([])
-    await rm(here, { recursive: true, force: true, maxRetries: 10 })
-  })
-})
-
-/** `conveyor <args>` in a folder of its own, where it also keeps its Redis. */
-function conveyor(args: string, env: NodeJS.ProcessEnv = {}): ServiceProcess {
-  const command = new ServiceProcess('conveyor', main, args.split(' '), {
-    env: { ...process.env, ...env },
-    cwd: dir,
-  })
-  commands.push(command)
-  return command
-}
-
-async function run(args: string, env: NodeJS.ProcessEnv = {}): Promise<string> {
-  const command = conveyor(args, env)
-  expect(await command.ended(PATIENCE), command.lastWords(40)).toEqual(OK)
-  return command.output
-}
+const commands = useCommands()
+const conveyor = commands.start
+const run = commands.run
 
 /** The runs that the output folder holds, oldest first. */
 async function runs(): Promise<string[]> {
-  const names = (await readdir(join(dir, 'out', 'runs'))).filter(name => !name.startsWith('.'))
-  return names.sort().map(name => join(dir, 'out', 'runs', name))
+  const names = (await readdir(join(commands.dir, 'out', 'runs'))).filter(name => !name.startsWith('.'))
+  return names.sort().map(name => join(commands.dir, 'out', 'runs', name))
 }
 
 async function expectRun(folder: string | undefined, packages: number): Promise<void> {
   expect(faultsOf(await readOutput(folder as string), packages)).toEqual([])
 }
 
-const said = (command: ServiceProcess, pattern: RegExp) =>
-  until(
-    () => pattern.exec(command.output) ?? undefined,
-    `conveyor says ${pattern}`,
-    PATIENCE,
-    () => command.lastWords(40),
-  )
-
 /** Process ids of the consumers that run in the folder. */
 async function consumers(): Promise<number[]> {
-  const all = await processesIn(dir)
+  const all = await processesIn(commands.dir)
   return all.filter(line => line.includes('consumer/dist/main.js')).map(line => Number.parseInt(line, 10))
 }
 
@@ -144,7 +92,7 @@ test('a mix of packages: retries are waited for, dead letters are no issue, and 
 })
 
 test('a handler that cannot be loaded: all consumers say why, and the run ends', async () => {
-  await writeFile(join(dir, 'broken.mjs'), 'export default 5')
+  await writeFile(join(commands.dir, 'broken.mjs'), 'export default 5')
   const command = conveyor('up --rate 10 --consumers 2 --output-dir out --handler broken.mjs')
   expect(await command.ended(PATIENCE)).toEqual({ code: 2, signal: null })
   expect(command.output).toMatch(/c1 ended with exit code 2: HANDLER="broken\.mjs": a module whose default/)
@@ -168,7 +116,7 @@ test('two stages: queries are answered by the first, the second writes, and noth
 test('rows of a database of its own instead of files, also when that is killed in between', async () => {
   const command = conveyor('up --packages 4000 --rate 1000 --consumers 2 --sink postgres')
   await said(command, /committed=[1-9]\d{2}/)
-  const database = (await processesIn(dir)).find(line => line.includes('pglite.js')) as string
+  const database = (await processesIn(commands.dir)).find(line => line.includes('pglite.js')) as string
   process.kill(Number.parseInt(database, 10), 'SIGKILL')
   await said(command, /PostgreSQL ended \(SIGKILL\): starting it again/)
   expect(await command.ended(PATIENCE), command.lastWords(40)).toEqual(OK)
@@ -205,12 +153,12 @@ test('validate knows the dead letters of a Redis that it is told of', async () =
 test('killed itself, it leaves no process behind, and the next run goes on', async () => {
   const command = conveyor('up --rate 500 --consumers 2 --output-dir out')
   await said(command, /committed=[1-9]\d{2}/)
-  expect((await processesIn(dir)).length).toBeGreaterThanOrEqual(5) // it, Redis, a producer, two consumers
+  expect((await processesIn(commands.dir)).length).toBeGreaterThanOrEqual(5) // it, Redis, a producer, two consumers
   await command.kill()
   let left: string[] = []
   await until(
     async () => {
-      left = await processesIn(dir)
+      left = await processesIn(commands.dir)
       return left.length === 0
     },
     'all services and Redis have ended',
@@ -264,11 +212,11 @@ test('what npm links as `conveyor` is executable, and says so when nothing is co
   const linked = fileURLToPath(new URL('../node_modules/.bin/conveyor', import.meta.url))
   expect(await realpath(linked)).toBe(bin)
   expect((await promisify(execFile)(linked, ['--version'])).stdout).toMatch(/^\d+\./)
-  await mkdir(join(dir, 'bin'))
-  await copyFile(bin, join(dir, 'bin', 'conveyor.mjs'))
-  const failure = await promisify(execFile)(process.execPath, [join(dir, 'bin', 'conveyor.mjs')]).catch(
-    e => e,
-  )
+  await mkdir(join(commands.dir, 'bin'))
+  await copyFile(bin, join(commands.dir, 'bin', 'conveyor.mjs'))
+  const failure = await promisify(execFile)(process.execPath, [
+    join(commands.dir, 'bin', 'conveyor.mjs'),
+  ]).catch(e => e)
   expect(failure).toMatchObject({
     code: 2,
     stderr: 'conveyor: not compiled yet: run `npm run build` first\n',
@@ -286,7 +234,7 @@ test('doctor without Redis: exit code 3, and what else there is to find', async 
     reachable: false,
     findings: 1,
   })
-  await writeFile(join(dir, 'file'), '')
+  await writeFile(join(commands.dir, 'file'), '')
   const found = await look('--redis-url redis://127.0.0.1:1 --output-dir file')
   expect(found).toMatchObject({ code: 3, findings: 2 })
 })

@@ -119,6 +119,8 @@ export const POINTS = {
   ],
   /** A producer to which messages are sent. */
   ingest: [...script('ingest'), ...around('ingest', 4)],
+  /** A source; what it does first is to ask where it is. */
+  source: [...script('source'), ...script('source', 2), ...around('source', 4)],
 } satisfies Record<string, Point[]>
 
 /** Names of the steps. */

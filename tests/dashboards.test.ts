@@ -1,12 +1,17 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { generate } from '../grafana/dashboards.ts'
+import { migrate, openPool, PostgresSink } from '../postgres/index.ts'
+import { usePostgres } from './postgres.ts'
 
 interface Target {
   refId: string
+  /** Of Prometheus. */
   expr: string
   legendFormat: string
+  /** Of PostgreSQL. */
+  rawSql?: string
   datasource: { type: string; uid: string }
 }
 interface Panel {
@@ -41,7 +46,8 @@ const files = readdirSync(new URL('../grafana/dashboards', import.meta.url)).sor
 const boards = files.map(file => JSON.parse(read(`grafana/dashboards/${file}`)) as Dashboard)
 const panels = boards.flatMap(board => board.panels.map(panel => ({ ...panel, board: board.uid })))
 const charts = panels.filter(panel => panel.type !== 'row')
-const targets = charts.flatMap(panel => (panel.targets ?? []).map(target => ({ ...target, panel })))
+const all = charts.flatMap(panel => (panel.targets ?? []).map(target => ({ ...target, panel })))
+const targets = all.filter(({ expr }) => expr !== undefined)
 
 test('the dashboards on disk are those that the sources make', () => {
   const made = generate()
@@ -57,10 +63,12 @@ test('every data source has the uid under which it is provisioned', () => {
   }
   const provisioned = new Set(datasources.map(({ type, uid }) => `${type} ${uid}`))
   const uids = datasources.map(({ uid }) => uid)
-  expect(provisioned).toEqual(new Set(['prometheus prometheus', 'jaeger jaeger']))
+  expect(provisioned).toEqual(
+    new Set(['prometheus prometheus', 'grafana-postgresql-datasource postgres', 'jaeger jaeger']),
+  )
   for (const { title, datasource } of [
     ...charts,
-    ...targets.map(({ panel, ...rest }) => ({ ...panel, ...rest })),
+    ...all.map(({ panel, ...rest }) => ({ ...panel, ...rest })),
   ]) {
     expect(provisioned, title).toContain(`${datasource?.type} ${datasource?.uid}`)
   }
@@ -89,7 +97,7 @@ test('dashboards and panels can be told apart, and every panel says what it show
     expect(fieldConfig?.defaults.unit, title).toMatch(/\S/)
     expect(targets?.length, title).toBeGreaterThan(0)
     expect(new Set(targets?.map(target => target.refId)).size, title).toBe(targets?.length)
-    for (const { legendFormat } of targets ?? []) expect(legendFormat, title).toMatch(/\S/)
+    for (const { rawSql, legendFormat } of targets ?? []) expect(rawSql ?? legendFormat, title).toMatch(/\S/)
   }
 })
 
@@ -210,4 +218,58 @@ test('no query groups or selects by a label that has no end of values', () => {
     for (const label of [...groups, ...selectors, ...legend]) expect(LABELS, panel.title).toContain(label)
     for (const label of legend) expect(groups, `${panel.title}: ${legendFormat}`).toContain(label)
   }
+})
+
+describe('queries in SQL', () => {
+  const on = usePostgres()
+
+  /** What Grafana's macros become, as its documentation has them. */
+  const filled = (text: string) =>
+    text
+      .replace(/\$__timeGroup\((\w+), '(\d+)s'(?:, 0)?\)/g, 'floor(extract(epoch FROM $1) / $2) * $2')
+      .replace(
+        /\$__timeFilter\((\w+)\)/g,
+        "$1 BETWEEN now() - interval '1 hour' AND now() + interval '1 hour'",
+      )
+
+  test('each finds what consumers have stored, as the role that Grafana has', async () => {
+    await on.server.query(read('postgres/init/1-grafana.sql'))
+    const pool = openPool({ url: on.server.url, name: 'test', deadline: 5000 })
+    await migrate(pool, 'conveyor')
+    const packages = [1, 2, 4].map(n => {
+      const id = `1783728000000-${n}`
+      const timestamp = Math.floor(Date.now() / 1000) - 3
+      const message = {
+        entry: id,
+        id,
+        package: n,
+        timestamp,
+        payload: { package: n },
+        deliveries: 1,
+        attempt: 1,
+      }
+      return { message: { ...message, replays: 0, failures: [] }, result: undefined }
+    })
+    const origin = { stream: 's', group: 'g', epoch: 'e', consumer: 'c1' }
+    await new PostgresSink(pool, 'conveyor').store(packages, origin, new AbortController().signal)
+    await pool.end()
+
+    const url = on.server.url.replace('postgres@', 'grafana:grafana@')
+    const viewer = openPool({ url, name: 'grafana', deadline: 5000 })
+    const found = new Map<string, Record<string, unknown>>()
+    for (const { rawSql, panel } of all) {
+      if (rawSql === undefined) continue
+      const { rows } = await viewer.query(filled(rawSql))
+      expect(rows.length, panel.title).toBeGreaterThan(0)
+      found.set(panel.title, rows[0])
+    }
+    await expect(viewer.query('DELETE FROM conveyor.messages')).rejects.toThrow('permission denied')
+    await viewer.end()
+    expect(found.get('Rows')).toEqual({ rows: '3' })
+    expect(found.get('Twice')).toEqual({ twice: '0' })
+    expect(found.get('Not in the table')).toEqual({ missing: '1' })
+    expect(found.get('Rows by consumer')).toMatchObject({ metric: 'c1' })
+    expect(found.get('Newest')).toMatchObject({ consumer: 'c1' })
+    expect(found.size).toBe(6)
+  })
 })

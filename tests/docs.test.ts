@@ -1,7 +1,12 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { expect, test } from 'vitest'
+import { z } from 'zod'
 import { consumerSettings } from '../consumer/config.ts'
 import { producerSettings } from '../producer/config.ts'
+import { amqpSettings, bridgeSettings } from '../rabbitmq/config.ts'
+import { METRIC as RABBITMQ } from '../rabbitmq/semconv.ts'
+import { common } from '../service/config.ts'
+import { sourceSettings } from '../source/config.ts'
 import { REASONS } from '../stream/reasons.ts'
 import { ATTRIBUTE, METRIC } from '../stream/semconv.ts'
 import { telemetrySettings } from '../telemetry/config.ts'
@@ -9,22 +14,39 @@ import { telemetrySettings } from '../telemetry/config.ts'
 const path = (name: string) => new URL(`../${name}`, import.meta.url)
 const read = (name: string) => readFile(path(name), 'utf8')
 
-test('docs/configuration.md names every variable of the services, and no other', async () => {
-  const text = await read('docs/configuration.md')
-  const documented = [...text.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(match => match[1])
-  const variables = new Set([...Object.keys(consumerSettings.shape), ...Object.keys(producerSettings.shape)])
-  expect(documented.sort()).toEqual([...variables].sort())
-})
+/** Variables and defaults by the table in a section of docs/configuration.md. */
+async function documented(section: string): Promise<Map<string, string>> {
+  const [, after = ''] = (await read('docs/configuration.md')).split(`\n## ${section}\n`)
+  const [text = ''] = after.split('\n## ')
+  const rows = text.matchAll(/^\| `([A-Z_]+)` \| `?([^`|]*?)`? ?\|/gm)
+  return new Map([...rows].map(([, name = '', value = '']) => [name, value]))
+}
 
-test('docs/configuration.md names their defaults', async () => {
-  const text = await read('docs/configuration.md')
-  for (const schema of [consumerSettings, producerSettings]) {
-    for (const [name, value] of Object.entries(schema.parse({}))) {
-      const cell = new RegExp(`^\\| \`${name}\` \\| \`?([^\`|]*?)\`? \\|`, 'm').exec(text)?.[1]
-      expect(cell, name).toBe(String(value))
-    }
-  }
-})
+/** Sections, the settings that they are about, and those which tell of the rest of these. */
+const SECTIONS: [section: string, shape: z.ZodRawShape, others: string[]][] = [
+  ['Every service', common, []],
+  ['Producer', producerSettings.shape, ['Every service']],
+  ['Source', sourceSettings.shape, ['Every service']],
+  ['Consumer', consumerSettings.shape, ['Every service', 'RabbitMQ bridge']],
+  [
+    'RabbitMQ bridge',
+    { ...bridgeSettings.shape, ...amqpSettings },
+    ['Every service', 'Producer', 'Consumer'],
+  ],
+]
+
+test.each(SECTIONS)(
+  'docs/configuration.md, %s: names every variable, no other, and their defaults',
+  async (section, shape, others) => {
+    const own = await documented(section)
+    expect([...own.keys()].filter(name => !(name in shape))).toEqual([])
+    const rest = (await Promise.all(others.map(documented))).flatMap(one => [...one])
+    const all = new Map([...rest.reverse(), ...own])
+    expect(Object.keys(shape).filter(name => !all.has(name))).toEqual([])
+    for (const [name, value] of Object.entries(z.object(shape).parse({})))
+      expect(all.get(name), name).toBe(String(value))
+  },
+)
 
 test('every folder that README.md names is there, and every link of the docs leads somewhere', async () => {
   const folders = [...(await read('README.md')).matchAll(/^\| ((?:`[a-z-]+\/`(?:, )?)+) \|/gm)].flatMap(
@@ -45,7 +67,9 @@ test('every folder that README.md names is there, and every link of the docs lea
 test('docs/telemetry.md names every metric, attribute, reason and setting', async () => {
   const text = await read('docs/telemetry.md')
   for (const reason of REASONS) expect(text, reason).toContain(`| \`${reason}\` |`)
-  const metrics = Object.values(METRIC).map(name => name.replaceAll('.', '_'))
+  const metrics = [...Object.values(METRIC), ...Object.values(RABBITMQ)].map(name =>
+    name.replaceAll('.', '_'),
+  )
   const attributes = Object.values(ATTRIBUTE).map(name => name.replace('operation.type', 'operation.name'))
   for (const name of [...metrics, ...attributes, ...Object.keys(telemetrySettings.shape)])
     expect(text, name).toMatch(new RegExp(`\\b${name.replaceAll('.', '\\.')}`))

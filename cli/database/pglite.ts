@@ -1,15 +1,15 @@
 // A process with PGlite that speaks PostgreSQL's protocol on a port of this machine: `pglite.js <folder> <port>`.
-// It says over its channel to the parent when it is ready, and ends with the parent.
+// It says over its channel to the parent when it is ready, and ends with the parent, or when PGlite fails.
 import { PGlite } from '@electric-sql/pglite'
-import { PGLiteSocketServer } from '@electric-sql/pglite-socket'
+import { Gateway } from './gateway.ts'
 
 const [dir = '', port = '0'] = process.argv.slice(2)
 const db = await PGlite.create(dir)
-const server = new PGLiteSocketServer({ db, host: '127.0.0.1', port: Number(port), maxConnections: 100 })
-await server.start()
+const gateway = new Gateway(db)
+await gateway.listen(Number(port))
 
 const stop = async () => {
-  await server.stop()
+  gateway.close()
   await db.close()
   process.exit(0)
 }

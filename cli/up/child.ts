@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 const require = createRequire(import.meta.url)
 
 /** Workspaces that can be run as a service. */
-export type Service = 'producer' | 'consumer' | 'console'
+export type Service = 'producer' | 'consumer' | 'console' | 'rabbitmq' | 'source'
 
 /** How a service ended. */
 export interface Exit {

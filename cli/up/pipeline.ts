@@ -4,6 +4,8 @@ import { DEFAULTS, flush, forget, type StreamState } from '@conveyor/stream'
 import { freePort } from '../free-port.ts'
 import type { StreamWatch } from '../stream-watch.ts'
 import { offerFaults } from './demo.ts'
+import type { Flow } from './flow.ts'
+import { fillSources } from './sample-orders.ts'
 import { waiting } from './summary.ts'
 import { Supervisor } from './supervisor.ts'
 import type { View } from './view.ts'
@@ -14,13 +16,17 @@ export interface PipelineOptions {
   /** The stream of the stage before it, if there is one. */
   readonly first: StreamWatch | undefined
   readonly view: View
-  /** For people: which Redis. */
-  readonly redis: string
+  /** For people: which Redis, and what else is used. */
+  readonly places: readonly string[]
   readonly outputDir: string
   /** Kills Redis, which comes back; undefined for one that was not started here. */
   readonly restartRedis: (() => void) | undefined
-  /** URL of the database whose rows are written in place of files, if there is one. */
+  readonly flow: Flow
+  /** Whether rows are written, and not files. */
+  readonly toDatabase: boolean
+  /** URL of the database, and of the broker, as far as the flow needs them. */
   readonly database: string | undefined
+  readonly amqp: string | undefined
   readonly consumers: number
   readonly packages: number | undefined
   readonly rate: string | undefined
@@ -51,6 +57,8 @@ interface Trims {
 
 /** Ms between two looks at the stream. */
 const LOOK = 250
+/** Orders that are put into the source tables when nothing else is asked for. */
+const SAMPLES = 1000
 /** Ms without any progress after which draining is given up. */
 const STUCK = 30_000
 
@@ -104,27 +112,31 @@ export class Pipeline {
   }
 
   async start(): Promise<void> {
-    const { first, watch, packages, rate, mix, seed, handler, database } = this.options
+    const { first, watch, packages, rate, mix, seed, handler, flow } = this.options
     const port = await freePort(8000)
     this.producer = `http://127.0.0.1:${port}`
     this.supervisor.start('producer', 'producer', {
       PORT: String(port),
       ...(first && { STREAM: first.keys.stream, GROUPS: first.keys.group }),
-      ...(rate !== undefined && { RATE: rate }),
+      ...(flow.rows ? { RATE: '0' } : rate !== undefined && { RATE: rate }),
       ...(mix !== undefined && { MIX: mix }),
       ...(seed !== undefined && { SEED: String(seed) }),
-      PACKAGES: String(packages ?? 0),
+      PACKAGES: String(flow.rows ? 0 : (packages ?? 0)),
     })
     await this.startConsole()
     const does = { ...(handler && { HANDLER: handler }) }
-    const writes =
-      database === undefined ? { OUTPUT: 'file' } : { OUTPUT: 'postgres', DATABASE_URL: database }
-    if (!first) return this.startConsumers('c', watch, { ...does, ...writes })
+    const writes = this.options.toDatabase
+      ? { OUTPUT: 'postgres', DATABASE_URL: this.options.database }
+      : { OUTPUT: 'file' }
+    if (!first) {
+      await this.startConsumers('c', watch, { ...does, ...writes })
+      if (flow.rows) await this.startSource()
+      return
+    }
     // Each stream has a producer that looks after it. This one emits nothing.
     const { stream, group } = watch.keys
     this.supervisor.start('producer', stream, { GROUPS: group, PORT: '0', RATE: '0', PACKAGES: '0' })
-    const forward = { OUTPUT: 'none', FORWARD_TO: stream, FORWARD_GROUPS: group }
-    await this.startConsumers('p', first, { ...does, ...forward })
+    await this.startConsumers('p', first, { ...does, ...this.startBetween() })
     await this.startConsumers('c', watch, { HANDLER: '', ...writes })
   }
 
@@ -133,7 +145,6 @@ export class Pipeline {
     const { restartRedis } = this.options
     const port = await freePort(8080)
     this.console = `http://127.0.0.1:${port}`
-    this.options.view.say(`console ${this.console}`)
     this.supervisor.start('console', 'console', { PORT: String(port), HOST: '127.0.0.1' }, child =>
       offerFaults(child, {
         consumers: () => [...this.supervisor.running('consumer')],
@@ -142,6 +153,43 @@ export class Pipeline {
         restartRedis,
       }),
     )
+    void this.announceConsole()
+  }
+
+  /** Says where the page is once it is there. */
+  private async announceConsole(): Promise<void> {
+    while (this.supervisor.busy('console')) {
+      const { ok } = await fetch(`${this.console}/healthz`).catch(() => ({ ok: false }))
+      if (ok) return this.options.view.say(`console ${this.console}`)
+      await sleep(LOOK)
+    }
+  }
+
+  /** Starts what is between the two stages. Returns how the first sends on what it is done with. */
+  private startBetween(): NodeJS.ProcessEnv {
+    const { watch, flow, amqp: AMQP_URL } = this.options
+    const { stream, group } = watch.keys
+    if (flow.by !== 'rabbitmq') return { OUTPUT: 'none', FORWARD_TO: stream, FORWARD_GROUPS: group }
+    const broker = { AMQP_URL, AMQP_QUEUE: stream, AMQP_ROUTING_KEY: stream }
+    this.supervisor.start('rabbitmq', 'bridge', { ...broker, GROUPS: group, HEALTH_PORT: '0' })
+    return { OUTPUT: 'rabbitmq', ...broker }
+  }
+
+  /** Starts the source, which sends what comes into its tables, and puts sample orders there. */
+  private async startSource(): Promise<void> {
+    const { watch, packages, database, view } = this.options
+    const port = await freePort(8001)
+    this.supervisor.start('source', 'source', {
+      GROUPS: watch.keys.group,
+      DATABASE_URL: database,
+      POLL_MS: '1000',
+      PORT: String(port),
+    })
+    const url = `http://127.0.0.1:${port}`
+    const { sequence = 0 } = (await watch.look()) ?? {}
+    const count = packages ? Math.max(0, packages - sequence) : SAMPLES
+    const added = await fillSources(url, count, process.env.API_TOKEN)
+    view.say(`sources ${url}/docs: ${added} sample orders added`)
   }
 
   private async startConsumers(prefix: string, watch: StreamWatch, env: NodeJS.ProcessEnv): Promise<void> {
@@ -187,11 +235,16 @@ export class Pipeline {
 
   /** Whether everything that was given out, in all stages, is done. */
   private get drained(): boolean {
-    return (this.firstState?.drained ?? !this.options.first) && this.state?.drained === true
+    const { firstState, state } = this
+    if (!state?.drained) return false
+    if (!this.options.first) return true
+    // What is in a broker is in neither stage: each package of the first is one of the last.
+    const arrived = this.options.flow.by !== 'rabbitmq' || state.sequence >= (firstState?.done ?? 0)
+    return arrived && firstState?.drained === true
   }
 
   private async drain(): Promise<Ended> {
-    await this.supervisor.stop(['producer'])
+    await this.supervisor.stop(['producer', 'source'])
     let progress = ''
     let since = performance.now()
     while (!this.drained) {
@@ -224,11 +277,13 @@ export class Pipeline {
 
   /** Stops what still runs and writes what no consumer has written. */
   private async ended(stuck: string | undefined): Promise<Ended> {
-    const { watch, outputDir, view } = this.options
+    const { watch, outputDir, view, toDatabase } = this.options
     await this.supervisor.stop(this.supervisor.running())
     const state = (await watch.look()) ?? this.state
-    const { damaged } = await flush(await watch.redis(), watch.keys, resolve(outputDir))
-    for (const { message } of damaged) view.say(message)
+    if (!toDatabase) {
+      const { damaged } = await flush(await watch.redis(), watch.keys, resolve(outputDir))
+      for (const { message } of damaged) view.say(message)
+    }
     view.end()
     const unusable = stuck !== undefined && this.supervisor.unusable
     return { state, first: this.firstState, stuck, unusable }
@@ -239,7 +294,7 @@ export class Pipeline {
   }
 
   private async look(phase: string | undefined): Promise<void> {
-    const { first, watch, view, packages, redis } = this.options
+    const { first, watch, view, packages, places } = this.options
     // The first stage before the second: what left the one is in the other then.
     this.firstState = (await first?.look()) ?? this.firstState
     const state = await watch.look()
@@ -255,7 +310,7 @@ export class Pipeline {
       trims: this.trims,
       packages: packages || undefined,
       running: this.supervisor.running('consumer'),
-      redis,
+      places,
       producer: this.producer,
       console: this.console,
       notes: [],

@@ -39,7 +39,7 @@ const snapshot: Snapshot = {
   trims: { operations: 2, removed: 1137 },
   packages: 4000,
   running: new Set(['c1']),
-  redis: 'redis://127.0.0.1:1',
+  places: [`Redis ${'redis://127.0.0.1:1'}`],
   producer: 'http://127.0.0.1:8000',
   console: 'http://127.0.0.1:8080',
   notes: ['c2 was ended by SIGKILL: starting it again'],

@@ -17,7 +17,8 @@ export interface Snapshot {
   readonly packages: number | undefined
   /** Names of the consumers that were started here and run. */
   readonly running: ReadonlySet<string>
-  readonly redis: string
+  /** Which Redis, and what else is used. */
+  readonly places: readonly string[]
   readonly producer: string
   /** URL of the page. */
   readonly console: string
@@ -34,7 +35,8 @@ export function liveSummary(snapshot: Snapshot, columns = 80): string {
   const lines = [
     `${pc.bold('Conveyor')}  run ${state.epoch ?? '-'}  ${pc.dim(clock(snapshot.elapsed))}${phase ? `  ${pc.yellow(phase)}` : ''}`,
     `console ${pc.bold(snapshot.console)}   ${pc.dim('shows it, and lets you try to break it')}`,
-    pc.dim(`Redis ${snapshot.redis}   producer ${snapshot.producer}/status`),
+    ...snapshot.places.map(place => pc.dim(place)),
+    pc.dim(`producer ${snapshot.producer}/status`),
     '',
     ...(first ? [stage(first), ''] : []),
     `  produced   ${padded(state.sequence)}  ${speed(snapshot.producedRate)}   stream length ${count(state.length)}`,

@@ -6,7 +6,7 @@ import { CannotAnalyse, exitCode, formatReport, type Report, validate } from '@c
 import { type OwnPostgres, ownPostgres } from '../database/own-postgres.ts'
 import { withRows } from '../database/rows.ts'
 import { StreamWatch } from '../stream-watch.ts'
-import { oneStage, stages } from './flow.ts'
+import { type FlowName, flowOf } from './flow.ts'
 import { ownRedis } from './own-redis.ts'
 import { type Ended, Pipeline } from './pipeline.ts'
 import { count } from './summary.ts'
@@ -28,7 +28,9 @@ export interface UpOptions {
   readonly seed?: number
   /** What the consumers do with a package: path of a module, or `demo`. */
   readonly handler?: string
-  readonly flow?: 'stages'
+  readonly flow?: FlowName
+  /** The RabbitMQ that the flow of that name goes through. */
+  readonly amqpUrl?: string
   /** Where packages are written; default: output files. */
   readonly sink?: 'file' | 'postgres'
   /** The PostgreSQL to use; default: one of its own. */
@@ -42,15 +44,21 @@ export interface UpOptions {
  * @returns the exit code: the validator's, or 1 when the pipeline could not drain
  */
 export async function up(options: UpOptions): Promise<number> {
+  const flow = flowOf(options.flow)
+  if (flow.by === 'rabbitmq' && options.amqpUrl === undefined)
+    throw new ConfigError(
+      '--flow rabbitmq needs a broker: AMQP_URL=amqp://user@host:5672/vhost, or --amqp-url',
+    )
+  const sink = options.sink ?? (options.databaseUrl ? 'postgres' : flow.sink)
   const view = createView(process.stdout)
   const own = options.redisUrl ? undefined : await ownRedis(text => view.say(text))
   const url = options.redisUrl ?? (own?.url as string)
   const outputDir = options.outputDir || 'consumer_output'
-  const database =
-    options.sink === 'postgres'
-      ? await theDatabase(options.databaseUrl ?? process.env.DATABASE_URL, view)
-      : undefined
-  const flow = options.flow === 'stages' ? stages() : oneStage()
+  // A flow that begins with rows needs a database wherever packages are written.
+  const wanted = sink === 'postgres' || flow.rows
+  const database = wanted
+    ? await theDatabase(options.databaseUrl ?? process.env.DATABASE_URL, view)
+    : undefined
   const watch = new StreamWatch(url, flow.keys)
   const first = flow.first && new StreamWatch(url, flow.first)
   const mix = options.mix ?? flow.mix
@@ -59,12 +67,17 @@ export async function up(options: UpOptions): Promise<number> {
     watch,
     first,
     view,
-    redis: [own?.label ?? withoutPassword(url), ...(database ? [`PostgreSQL ${database.label}`] : [])].join(
-      '   ',
-    ),
+    places: [
+      `Redis ${own?.label ?? withoutPassword(url)}`,
+      ...(database ? [`PostgreSQL ${database.label}`] : []),
+      ...(flow.by === 'rabbitmq' ? [`RabbitMQ ${withoutPassword(options.amqpUrl ?? '')}`] : []),
+    ],
     outputDir,
     restartRedis: own?.restart,
+    flow,
+    toDatabase: sink === 'postgres',
     database: database?.url,
+    amqp: options.amqpUrl,
     consumers: options.consumers ?? 3,
     packages: options.packages,
     rate: options.rate,
@@ -76,11 +89,11 @@ export async function up(options: UpOptions): Promise<number> {
   const interrupted = onInterrupt(() => pipeline.kill())
   try {
     if (options.fresh) await pipeline.startFresh()
-    else await checkPlace(watch, database === undefined)
+    else await checkPlace(watch, sink !== 'postgres')
     await pipeline.start()
     const ended = await pipeline.run(interrupted)
     if (ended.unusable) throw new ConfigError(`not drained: ${ended.stuck}`)
-    return await verdict(ended, watch, first, outputDir, database?.url)
+    return await verdict(ended, watch, first, outputDir, sink === 'postgres' ? database?.url : undefined)
   } finally {
     pipeline.kill()
     watch.close()

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Ends the stream's present life: deletes the stream, its head and all that belongs to its groups, in one
--- step, so that nobody of that life can leave anything behind for the next. Lanes expire by themselves. What people
--- have done stays on record.
+-- Ends the stream's present life: deletes the stream, its head, the positions of its sources and all that belongs to
+-- its groups, in one step, so that nobody of that life can leave anything behind for the next. Lanes expire by themselves.
+-- What people have done stays on record.
 --
 -- KEYS  1 stream  2 head  3 dead letters
 -- ARGV  groups, besides those that the head records
@@ -14,7 +14,7 @@ for _, field in ipairs(redis.call('HKEYS', head)) do
   local group = string.match(field, '^group:(.*)$')
   if group then groups[group] = true end
 end
-redis.call('UNLINK', stream, head, KEYS[3], own .. ':trims')
+redis.call('UNLINK', stream, head, KEYS[3], own .. ':trims', own .. ':sources')
 local names = {}
 for group in pairs(groups) do
   local of = own .. ':' .. group .. ':'

@@ -59,6 +59,7 @@ end
 
 if not epoch then
   if exists then return redis.error_reply('NOHEAD ' .. stream) end
+  redis.call('UNLINK', '{' .. stream .. '}:sources')
   redis.call('HSET', head, 'epoch', ARGV[1], 'sequence', 0, 'audited', server, 'counted', server)
   for i = 2, #ARGV do
     forget_earlier(ARGV[i])

@@ -31,10 +31,9 @@ export async function documented(): Promise<{ metrics: DocumentedMetric[]; spans
   let common: (readonly [string, readonly string[]])[] = []
   let table = ''
   for (const line of text.split('\n')) {
-    const [, by = '', all = ''] =
-      /[Rr]eported by (the producer|the consumer|both)(?:, with (.*?))?[:;]/.exec(line) ?? []
-    if (JOBS[by]) {
-      jobs = JOBS[by]
+    const [, by = '', all = ''] = /[Rr]eported by (the [\w ]+|both)(?:, with (.*?))?[:;]/.exec(line) ?? []
+    if (by) {
+      jobs = JOBS[by] ?? [] // others are not part of the stack that is looked at
       common = [...labelsOf(all)]
     }
     if (!line.startsWith('|')) {
