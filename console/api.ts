@@ -57,6 +57,7 @@ export function consoleApi(parts: ConsoleParts): Hono {
     })
     .use(withHeaders())
     .get('/healthz', c => c.json({ status: 'ok' }))
+    .get('/readyz', c => c.json({ status: 'ready' })) // also without Redis: that is what it then shows
     .use(security(secured))
     .use('/api/*', async (c, next) => {
       await next()
