@@ -1,5 +1,5 @@
 import { about } from './api.ts'
-import { plural } from './format.ts'
+import { plural, sentence } from './format.ts'
 import { GOES } from './keys.tsx'
 import { live } from './live.ts'
 import { NAMES } from './names.ts'
@@ -15,6 +15,8 @@ export function Foot() {
       <span>
         Conveyor {known.version}
         {snapshot && `, ${plural(snapshot.viewers, 'page')} looking`}
+        {known.changes === 'refused' &&
+          `. Read-only: ${sentence(known.why ?? 'nothing can be changed here')}`}
       </span>
       <span class="keys">
         <kbd>/</kbd> find{', '}
