@@ -426,7 +426,7 @@ export interface HistoryEvent {
   readonly attempt: number | null
 }
 
-/** GET /api/search?<SearchQuery>. At least one parameter; they are all met by every hit. Ends after 2 s, or 100 hits. */
+/** GET /api/search?<SearchQuery>. At least one parameter; they are all met by every hit. Ends after half a second for each place, or 100 hits. */
 export interface SearchQuery {
   /** A number, or `from-to`. */
   readonly packages?: string

@@ -12,8 +12,9 @@ const STUCK = 30_000
 
 /** `GET /api/events`: Server-Sent Events of what the watch sees. What a page does not take in time is left out. */
 export function eventStream(watch: Watch, headers: Readonly<Record<string, string>>) {
+  let pages = 0
   return (c: Context<{ Bindings: HttpBindings }>): Response => {
-    if (watch.size >= MOST)
+    if (pages >= MOST)
       throw new Problem(503, `${MOST} pages are looking already: close one of them`, {
         headers: { 'retry-after': '5' },
       })
@@ -27,7 +28,11 @@ export function eventStream(watch: Watch, headers: Readonly<Record<string, strin
     })
     response.write('retry: 1000\n\n')
     const leave = watch.add(new Page(response))
-    response.once('close', leave)
+    pages++
+    response.once('close', () => {
+      pages--
+      leave()
+    })
     return RESPONSE_ALREADY_SENT
   }
 }

@@ -27,8 +27,8 @@ export interface Wanted {
 }
 
 const MOST = 100
-/** Ms that a search may take. */
-const PATIENCE = 2000
+/** Ms that looking through one place may take: waiting messages, dead letters, the stream, the files. */
+const PATIENCE = 500
 /** Pending entries whose owners are told. */
 const OWNERS = 10_000
 /** Characters of an excerpt, and of these before what was found. */
@@ -43,7 +43,7 @@ export async function search(
   outputDir: string,
 ): Promise<SearchResult> {
   const started = performance.now()
-  const found = new Search(wanted, started + PATIENCE)
+  const found = new Search(wanted)
   const { packages, id } = wanted
   if (id !== undefined) await found.byId(redis, keys, id)
   else {
@@ -66,10 +66,9 @@ class Search {
   /** Packages that wait or are dead: an entry of theirs in the stream is settled, and they are not committed. */
   private readonly elsewhere = new Set<number>()
 
-  constructor(
-    private readonly wanted: Wanted,
-    private readonly end: number,
-  ) {
+  private end = 0
+
+  constructor(private readonly wanted: Wanted) {
     this.text = wanted.text?.toLowerCase()
   }
 
@@ -91,6 +90,7 @@ class Search {
   }
 
   async inWaiting(redis: Redis, keys: Keys): Promise<void> {
+    this.end = performance.now() + PATIENCE
     if (!this.wants('waiting') && !this.mindsSettled) return
     for (let cursor = '0'; ; ) {
       const [next, rows] = await answer(redis.hscan(keys.waiting, cursor, 'COUNT', 100))
@@ -106,6 +106,7 @@ class Search {
   }
 
   async inLetters(redis: Redis, keys: Keys): Promise<void> {
+    this.end = performance.now() + PATIENCE
     if (!this.wants('dead') && !this.mindsSettled) return
     for await (const letter of filtered(redis, keys, {}, { newestFirst: true })) {
       if (this.isOver()) return
@@ -115,6 +116,7 @@ class Search {
   }
 
   async inStream(redis: Redis, keys: Keys): Promise<void> {
+    this.end = performance.now() + PATIENCE
     if (!['undelivered', 'pending', 'committed'].some(state => this.wants(state as MessageState))) return
     const owners = new Map<string, string>()
     const rows = (await answer(redis.xpending(keys.stream, keys.group, '-', '+', OWNERS)).catch(
@@ -135,6 +137,7 @@ class Search {
   }
 
   async inFiles(redis: Redis, keys: Keys, outputDir: string): Promise<void> {
+    this.end = performance.now() + PATIENCE
     if (!this.wants('committed')) return
     const { epoch } = await inspect(redis, keys)
     if (epoch === undefined) return
@@ -151,7 +154,7 @@ class Search {
   }
 
   private wants(state: MessageState): boolean {
-    return (this.wanted.state === undefined || this.wanted.state === state) && this.complete
+    return (this.wanted.state === undefined || this.wanted.state === state) && this.hits.length < MOST
   }
 
   private isOver(): boolean {

@@ -66,6 +66,9 @@ export class Watch {
   /** Each of the two goes on until it finds that nobody is there, and is begun anew by the next who comes. */
   private running = false
   private isJudging = false
+  private asked: Promise<Snapshot> | undefined
+  /** The last delta, without its time. */
+  private told = ''
   private nudge = new AbortController()
 
   constructor(private readonly options: WatchOptions) {
@@ -93,8 +96,15 @@ export class Watch {
     }
   }
 
-  /** One snapshot, with a verdict. */
-  async once(): Promise<Snapshot> {
+  /** One snapshot, with a verdict; the same for all who ask at a time. */
+  once(): Promise<Snapshot> {
+    this.asked ??= this.one().finally(() => {
+      this.asked = undefined
+    })
+    return this.asked
+  }
+
+  private async one(): Promise<Snapshot> {
     let leave = () => {}
     try {
       return await new Promise<Snapshot>(resolve => {
@@ -155,6 +165,10 @@ export class Watch {
     }
     const delta = deltaOf({ ...(await this.look(this.number, false)), number: this.snapshot.number })
     if (!delta) return
+    const { at: _, ...rest } = delta
+    const told = JSON.stringify(rest)
+    if (told === this.told) return
+    this.told = told
     const text = JSON.stringify(delta)
     for (const viewer of this.viewers) viewer.send('delta', text)
   }
