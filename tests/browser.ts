@@ -79,11 +79,16 @@ export class Visit {
     return this.evaluate('document.documentElement.scrollWidth - innerWidth')
   }
 
-  /** What axe finds wrong, a line each. */
-  async violations(): Promise<string[]> {
-    const found = `axe.run().then(({ violations }) => violations.flatMap(({ id, nodes }) =>
+  /**
+   * What axe finds wrong, a line each.
+   *
+   * @param rules only these; default: all
+   */
+  async violations(rules?: readonly string[]): Promise<string[]> {
+    if (!(await this.evaluate<boolean>('globalThis.axe !== undefined'))) await this.evaluate(`${AXE};0`)
+    const found = `axe.run(${JSON.stringify(rules ? { runOnly: rules } : {})}).then(({ violations }) => violations.flatMap(({ id, nodes }) =>
       nodes.map(node => id + ': ' + node.target.join(' ') + ': ' + node.failureSummary)))`
-    return this.evaluate(`${AXE};${found}`)
+    return this.evaluate(found)
   }
 
   /** Throws when the page complained, or asked anybody but its own host. */

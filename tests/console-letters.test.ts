@@ -113,6 +113,7 @@ describe.skipIf(!CHROMIUM)('dead letters in a browser', () => {
     await dialog.waitFor({ state: 'detached' })
     expect(await focused()).toMatch(/^Replay all/)
     await page.keyboard.press('Enter')
+    await dialog.waitFor()
     await page.keyboard.type('17')
     await page.keyboard.press('Enter')
     await page.getByText('Replayed 17 dead letters').waitFor()
