@@ -109,8 +109,8 @@ export function Chart({ title, also, lines, columns, window, marks, least, axis 
             <i class={`swatch ${color.slice(2)}`} /> {name} <b>{format(value)}</b>
           </span>
         ))}
-        {also && hovered === null && <span class="soft">{also}</span>}
-        {hovered !== null && <span class="soft">{clock(hovered * 1000)}</span>}
+        {also && hovered === null && <span class="key soft">{also}</span>}
+        {hovered !== null && <span class="key soft">{clock(hovered * 1000)}</span>}
       </figcaption>
       <div ref={host} role="img" aria-label={`${title}, the last five minutes; now ${summary}`} />
     </figure>
