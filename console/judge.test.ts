@@ -47,7 +47,7 @@ test('what is on its way is no gap, wherever it is', async () => {
   await flush(b.redis, b.keys, b.directory)
   for (let round = 0; round < 6; round++)
     expect(await look()).toMatchObject({ state: 'exact', committed: 2, waiting: 7, dead: 1, gaps: 0 })
-  expect((await look()).judgedTo).toBe(4)
+  expect((await look()).judgedTo).toBe(6) // 5 and 6 are pending
 
   const [letter] = (await b.redis.xrange(b.keys.dead, '-', '+')).map(([id]) => id)
   await replayDeadLetter(b.redis, b.keys, letter as string)
@@ -93,7 +93,7 @@ test('a dead letter in a file, a purged one; another run', async () => {
   expect(red).toMatchObject({ deadProcessed: 1, offender: { kind: 'dead in a file', package: 1 } })
   const [, letter] = (await b.redis.xrange(b.keys.dead, '-', '+')).map(([id]) => id)
   await purgeDeadLetter(b.redis, b.keys, letter as string)
-  expect(await look()).toMatchObject({ purged: 1, gaps: 1 })
+  await settled(look, ({ purged, gaps }) => purged === 1 && gaps === 1, 'it is purged')
   await forget(b.redis, b.keys)
   expect((await look()).state).toBe('unknown')
   await b.fill(3)

@@ -76,13 +76,14 @@ export async function trim(redis: Redis, keys: Keys, options: TrimOptions): Prom
   return result
 }
 
+const noteScript = new Script<number>('note-trim')
+
 /** Trims that are kept on record. */
 const KEPT = 20
 
 /** Puts a trim on record, for people; nothing depends on it. */
 async function note(redis: Redis, keys: Keys, { removed, length, pinnedBy = '' }: Trimmed): Promise<void> {
-  const fields = ['removed', removed, 'length', length, 'pinnedBy', pinnedBy]
-  await redis.xadd(keys.trims, 'MAXLEN', '~', KEPT, '*', ...fields).catch(() => {})
+  await noteScript.run(redis, [keys.trims], [KEPT, removed, length, pinnedBy]).catch(() => {})
 }
 
 /** The last trims that removed something, newest first. `at`: Unix ms by Redis' clock. */

@@ -8,14 +8,21 @@ const failure = { reason: 'handler failed', detail: 'it broke' } as const
 
 test('up to where packages must be in a file, whatever is under way', async () => {
   const b = await bench(on)
-  expect(await dueInFiles(b.redis, b.keys)).toEqual({ epoch: '', sequence: 0, top: 0, files: new Map() })
+  expect(await dueInFiles(b.redis, b.keys)).toEqual({
+    epoch: '',
+    sequence: 0,
+    top: 0,
+    pending: [],
+    files: new Map(),
+  })
   await b.fill(6)
   const session = await b.open('a')
   const top = async () => (await dueInFiles(b.redis, b.keys)).top
   expect(await top()).toBe(0)
   const [first, second, third] = (await b.receive('a', 3)) as [string, string, string]
   await settle(session, done([first]))
-  expect(await top()).toBe(1)
+  expect(await dueInFiles(b.redis, b.keys)).toMatchObject({ top: 3, pending: [2, 3] })
+  expect(await unsettledAmong(b.redis, b.keys, new Set([1, 2, 3]))).toEqual(new Set([2, 3]))
   await settle(session, [
     { entry: second, kind: 'retry', package: 2, delay: 0, ...failure },
     ...done([third]),

@@ -11,17 +11,19 @@ export interface DueInFiles {
   /** Last package given out. */
   readonly sequence: number
   /**
-   * Of the packages 1 to this, each is in an output, or in the dead letters, or purged, or has come back and is on its
+   * Of the packages 1 to this, each is in an output, or in the dead letters, or purged, or is pending, or has come back and is on its
    * way again, which {@link unsettledAmong} tells. Undefined when it cannot be told, among entries of others.
    */
   readonly top: number | undefined
+  /** Those among them that are pending, and perhaps others. */
+  readonly pending: readonly number[]
   /** Bytes of each consumer's output: committed, and known to be on disk. */
   readonly files: ReadonlyMap<string, { readonly committed: number; readonly flushed: number }>
 }
 
-const dueScript = new Script<[epoch: string, sequence: number, top: number, files: (string | number)[]]>(
-  'due-in-files',
-)
+const dueScript = new Script<
+  [epoch: string, sequence: number, top: number, pending: number[], files: (string | number)[]]
+>('due-in-files')
 const backScript = new Script<[next: string, found: string[]]>('came-back')
 const waitingScript = new Script<[cursor: string, found: string[]]>('waiting')
 
@@ -30,11 +32,11 @@ const PAGE = 1000
 
 export async function dueInFiles(redis: Redis, keys: Keys): Promise<DueInFiles> {
   const names = [keys.stream, keys.head, keys.files, keys.output('')]
-  const [epoch, sequence, top, rows] = await dueScript.run(redis, names, [keys.group])
+  const [epoch, sequence, top, pending, rows] = await dueScript.run(redis, names, [keys.group])
   const files = new Map<string, { committed: number; flushed: number }>()
   for (let i = 0; i < rows.length; i += 3)
     files.set(String(rows[i]), { committed: Number(rows[i + 1]), flushed: Number(rows[i + 2]) })
-  return { epoch, sequence, top: top < 0 ? undefined : top, files }
+  return { epoch, sequence, top: top < 0 ? undefined : top, pending, files }
 }
 
 /** Packages that wait for another attempt, each with the entry under which it waits. */
@@ -52,7 +54,7 @@ export async function waitingPackages(redis: Redis, keys: Keys): Promise<Map<num
 }
 
 /**
- * Which of these packages wait for another attempt, or have come back and are not settled. It looks at all that is in
+ * Which of these packages wait for another attempt, are pending, or have come back and are not settled. It looks at all that is in
  * the stream from the first entry on that is not settled.
  */
 export async function unsettledAmong(
@@ -65,6 +67,7 @@ export async function unsettledAmong(
   for (let look = 0; look < 2; look++) {
     for (const number of (await waitingPackages(redis, keys)).keys())
       if (suspects.has(number)) found.add(number)
+    for (const number of (await dueInFiles(redis, keys)).pending) if (suspects.has(number)) found.add(number)
     await addCameBack(redis, keys, suspects, found)
   }
   return found
