@@ -13,6 +13,8 @@ class Node {
   disk = Buffer.alloc(0)
   /** Writes since the last sync. */
   dirty: { offset: number; bytes: Buffer }[] = []
+  /** How often what was written could not be synced. */
+  failures = 0
 
   constructor(
     readonly number: number,
@@ -118,11 +120,16 @@ export class Disk {
 
 /** An open file. */
 class Handle {
+  /** The failures that it was told of, or that were before it. */
+  private told: number
+
   constructor(
     private readonly disk: Disk,
     private readonly node: Node,
     private readonly path: string,
-  ) {}
+  ) {
+    this.told = node.failures
+  }
 
   stat() {
     return step('fstat', this.path, () => statOf(this.node))
@@ -154,8 +161,13 @@ class Handle {
       const { node } = this
       const { dirty } = node
       node.dirty = []
-      // After an error the system takes what was written for clean, and never tries again.
-      if (code) throw failure(code, call, this.path)
+      // After an error the system takes what was written for clean, and never tries again; but it tells everybody who had
+      // the file open, once each: https://docs.kernel.org/filesystems/vfs.html, "Handling errors during writeback".
+      if (code) node.failures++
+      if (this.told < node.failures) {
+        this.told = node.failures
+        throw failure(code ?? 'EIO', call, this.path)
+      }
       if (node.kind === 'folder') this.disk.sync(this.path)
       for (const { offset, bytes } of dirty) node.disk = overwrite(node.disk, bytes, offset)
     })
