@@ -1,4 +1,4 @@
-# One image for producer, consumers and the command; docker-compose.yml says which of them a container runs.
+# One image for producer, consumers, console and the command; docker-compose.yml says which of them a container runs.
 FROM node:24.19.0-bookworm-slim AS base
 WORKDIR /conveyor
 
@@ -11,13 +11,14 @@ FROM base AS build
 COPY --from=manifests /conveyor ./
 RUN npm ci
 COPY . .
-RUN node_modules/.bin/tsc -b producer consumer source rabbitmq telemetry cli \
+RUN node_modules/.bin/tsc -b producer consumer console source rabbitmq telemetry cli \
+ && node console/bundle.mjs \
  && mkdir /app \
- && find . -path ./node_modules -prune -o \( -path '*/dist/*.js' -o -path '*/lua/*' -o -path '*/migrations/*' -o -path '*/bin/*' \) -type f -exec cp --parents {} /app \;
+ && find . -path ./node_modules -prune -o \( -path '*/dist/*.js' -o -path '*/dist/page/*' -o -path '*/lua/*' -o -path '*/migrations/*' -o -path '*/bin/*' \) -type f -exec cp --parents {} /app \;
 
 FROM base AS dependencies
 COPY --from=manifests /conveyor ./
-RUN npm ci --omit=dev --workspace=producer --workspace=consumer --workspace=source --workspace=rabbitmq --workspace=telemetry --workspace=cli \
+RUN npm ci --omit=dev --workspace=producer --workspace=consumer --workspace=console --workspace=source --workspace=rabbitmq --workspace=telemetry --workspace=cli \
  && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.[cm]ts' \) -delete
 
 FROM base

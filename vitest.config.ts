@@ -5,7 +5,7 @@ export default defineConfig({
   resolve: { conditions: ['conveyor-source'] },
   ssr: { resolve: { conditions: ['conveyor-source'] } },
   test: {
-    include: ['*/*.test.ts', 'cli/*/*.test.ts'],
+    include: ['*/*.test.ts', 'cli/*/*.test.ts', 'console/page/**/*.test.{ts,tsx}'],
     globalSetup: ['tests/setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 120_000,

@@ -1,8 +1,9 @@
 import { MOST_SEED } from '@conveyor/producer/mix'
 import { ConfigError, EXIT } from '@conveyor/service'
-import { ConnectionLost, inspect } from '@conveyor/stream'
+import { ConnectionLost, deadPackages, inspect } from '@conveyor/stream'
 import { Command, Option } from 'commander'
 import { completionCommand } from './completion-command.ts'
+import { consumersCommand } from './consumers/command.ts'
 import { applyConventions, examples, surviveClosedOutput } from './conventions.ts'
 import { dlqCommand } from './dlq/command.ts'
 import { doctorCommand } from './doctor/command.ts'
@@ -19,6 +20,7 @@ import {
   wholeNumber,
   withRedis,
 } from './options.ts'
+import { retryCommand } from './retry/command.ts'
 
 for (const [name, value] of Object.entries(process.env)) if (value === '') delete process.env[name] // an empty variable counts as not set
 
@@ -140,6 +142,8 @@ program
 
 program.addCommand(monitorCommand())
 program.addCommand(messageCommand())
+program.addCommand(consumersCommand())
+program.addCommand(retryCommand())
 program.addCommand(dlqCommand())
 program.addCommand(doctorCommand())
 program.addCommand(completionCommand())
@@ -163,7 +167,6 @@ function theGroup(): string {
 
 async function deadLettersAt(redisUrl: string): Promise<ReadonlyMap<number, string>> {
   const target = { redisUrl, stream: theStream(), group: theGroup() }
-  const { deadPackages } = await import('./up/verdict.ts')
   return withRedis(target, async (redis, keys) =>
     deadPackages(redis, keys, (await inspect(redis, keys)).epoch),
   )

@@ -1,6 +1,5 @@
-import { connect, DEADLINE, inspect, isPassing, type Keys, type StreamState } from '@conveyor/stream'
+import { connect, DEADLINE, inspect, isPassing, type Keys, Rates, type StreamState } from '@conveyor/stream'
 import type { Redis } from 'ioredis'
-import { Rates } from './rates.ts'
 
 /** A look at a stream now and then, over a connection that is opened again when it breaks. */
 export class StreamWatch {

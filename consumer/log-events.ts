@@ -36,6 +36,9 @@ function logEvent(event: StreamEvent, log: Logger): void {
       log.warn({ entry, package: number, reason, detail }, 'dead letter')
       break
     }
+    case 'controlled':
+      log.info({ control: event.control ?? 'go on' }, 'told what to do')
+      break
     case 'restarting':
       log.warn(
         { reason: event.error.message, retryIn: Math.round(event.retryIn) },

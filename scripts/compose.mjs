@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { findCompose } from './find-compose.mjs'
 
 const PAGES = [
+  ['console', 'console', 8000, ''],
   ['producer', 'producer', 8000, '/status'],
   ['source', 'source', 8000, '/docs'],
   ['RabbitMQ', 'rabbitmq', 15672, ''],

@@ -1,6 +1,6 @@
-// Brings a clone into a runnable state: installs npm dependencies when package-lock.json has changed
-// since the last install, then compiles. Runs before every npm script; takes a fraction of a second
-// when there is nothing to do. Plain JavaScript, because it runs before TypeScript is there.
+// Brings a clone into a runnable state: installs npm dependencies when package-lock.json has changed since the
+// last install, then compiles, and bundles the console's page. Runs before every npm script; takes a fraction of a
+// second when there is nothing to do. Plain JavaScript, because it runs before TypeScript is there.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -40,3 +40,4 @@ if (read(stamp) !== lock) {
   writeFileSync(stamp, lock)
 }
 run(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-b'])
+run(process.execPath, [`${root}console/bundle.mjs`])

@@ -98,12 +98,15 @@ export const common = {
   DRAIN_TIMEOUT_MS: integer(8000, 0, 600_000),
 }
 
+/** A variable that holds a token. */
+export const token = z
+  .string()
+  .regex(/^[\x21-\x7e]{16,256}$/, '16 to 256 printable ASCII characters are allowed')
+  .optional()
+
 /** Variables of services with an API that changes something. */
 export const apiSettings = {
   HOST: z.string().default('127.0.0.1'),
   /** What requests that change something must carry. */
-  API_TOKEN: z
-    .string()
-    .regex(/^[\x21-\x7e]{16,256}$/, '16 to 256 printable ASCII characters are allowed')
-    .optional(),
+  API_TOKEN: token,
 }

@@ -12,27 +12,29 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/
 /**
  * Lets through what changes nothing, and whatever carries the token. Without a token, changes are for this machine only:
  * the service must listen on a loopback address, and no page of another origin may ask for them.
+ *
+ * @param setting the variable that sets the token, for people
  */
-export function guard(token: string | undefined, host: string): MiddlewareHandler {
+export function guard(token: string | undefined, host: string, setting = 'API_TOKEN'): MiddlewareHandler {
   return async (c, next) => {
     if (c.req.method === 'GET' || c.req.method === 'HEAD' || c.req.method === 'OPTIONS') return next()
     if (token !== undefined) {
       const given = /^Bearer +(\S+) *$/i.exec(c.req.header('authorization') ?? '')?.[1]
       if (given !== undefined && same(given, token)) return next()
-      throw new Problem(401, 'a header "Authorization: Bearer <API_TOKEN>" is needed', {
+      throw new Problem(401, `a header "Authorization: Bearer <${setting}>" is needed`, {
         headers: { 'www-authenticate': 'Bearer' },
       })
     }
     if (!isLoopback(host)) {
       throw new Problem(
         403,
-        `HOST=${host} can be reached from elsewhere: set API_TOKEN to allow requests that change something`,
+        `HOST=${host} can be reached from elsewhere: set ${setting} to allow requests that change something`,
       )
     }
     const origin = c.req.header('origin')
     const asked = c.req.header('host') ?? new URL(c.req.url).host
     if (!isLoopback(asked.replace(/:\d+$/, '')) || (origin && hostOf(origin) !== asked))
-      throw new Problem(403, 'without API_TOKEN, pages of other origins can change nothing')
+      throw new Problem(403, `without ${setting}, pages of other origins can change nothing`)
     return next()
   }
 }

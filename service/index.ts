@@ -10,9 +10,10 @@ export {
   type Rate,
   rate,
   readConfig,
+  token,
 } from './config.ts'
 export { flushTelemetry } from './flush-telemetry.ts'
-export { isLoopback } from './guard.ts'
+export { guard, isLoopback } from './guard.ts'
 export { type HttpServer, serveHttp } from './http.ts'
 export { decoded, jsonText, limitedTo, mediaType, parsed } from './json-body.ts'
 export { createLog, type Logger } from './log.ts'

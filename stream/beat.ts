@@ -1,5 +1,6 @@
 import { SpanKind } from '@opentelemetry/api'
 import { defer, ignoreElements, type Observable, repeat } from 'rxjs'
+import type { Control } from './control.ts'
 import { OutputWriter } from './output.ts'
 import { OutputDamaged } from './output-file.ts'
 import { Script } from './scripts.ts'
@@ -8,7 +9,9 @@ import { type Session, tidy } from './session.ts'
 import { type Kind, record, spansOf } from './tracing.ts'
 
 type Hash = string[] // name, value, name, value, …
-const script = new Script<[sessions: Hash, beats: Hash, owners: [name: string, pending: string][]]>('beat')
+const script = new Script<
+  [sessions: Hash, beats: Hash, owners: [name: string, pending: string][], told: '' | Control]
+>('beat')
 const takeScript = new Script<[claimed: string[], lost: number, ended: number]>('take')
 
 /** After 2^6 times the silence of death (about a minute by default) an entry is claimed however often it was delivered. */
@@ -18,7 +21,7 @@ const MOST_DOUBLINGS = 6
 const ENDED = '-'
 
 /**
- * Beats, and looks after peers: takes over the entries of those that have fallen silent, closed or
+ * Beats, does what people tell it to, and looks after peers: takes over the entries of those that have fallen silent, closed or
  * vanished, writes what is left in their output logs, and removes them.
  *
  * No clock is involved. A peer is dead when its counter stood still over `deathBeats` of this consumer's
@@ -53,11 +56,12 @@ class Watch {
 
   async beat(): Promise<void> {
     const { keys, consumer } = this.session.options
-    const [sessions, beats, owners] = await script.run(
+    const [sessions, beats, owners, told] = await script.run(
       this.session.redis,
-      [keys.stream, keys.sessions, keys.beats],
-      [keys.group, consumer, this.session.token],
+      [keys.stream, keys.sessions, keys.beats, keys.control, keys.vitals],
+      [keys.group, consumer, this.session.token, this.session.vitals.take()],
     )
+    this.session.tell(told === '' ? undefined : told)
     const pending = new Map(owners.map(([name, count]) => [name, Number(count)]))
     this.checkOwn(pending.get(consumer) ?? 0)
 

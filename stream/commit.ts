@@ -166,17 +166,20 @@ function described(outcome: Outcome, { options, epoch }: Session): (string | num
 
 /** Measures and traces what was settled, and says what failed. */
 function observe(
-  { options: { events }, durations, spans, writer, committed, flushed }: Session,
+  { options: { events }, durations, vitals, spans, writer, committed, flushed }: Session,
   batch: Outcome[],
   asked: number,
   fenced: ReadonlySet<string>,
   missing: ReadonlySet<string>,
 ): void {
   const now = Date.now()
-  for (const { entry, kind, past } of batch) {
+  for (const { entry, kind, past, package: number } of batch) {
     // An entry's id begins with the time at which it was appended, in ms.
-    if (kind === 'done' && !fenced.has(entry))
-      durations.endToEnd.record(Math.max(0, now - Number.parseInt(past?.id ?? entry, 10)) / 1000)
+    if (kind === 'done' && !fenced.has(entry)) {
+      const ms = Math.max(0, now - Number.parseInt(past?.id ?? entry, 10))
+      durations.endToEnd.record(ms / 1000)
+      vitals.add(ms, number)
+    }
   }
   spans.settled({ outcomes: batch, asked, fenced, end: writer && committed, flushed }, outcome => {
     if (fenced.has(outcome.entry) || missing.has(outcome.entry)) return

@@ -40,15 +40,18 @@ export interface ConsumeOptions extends SessionOptions {
  *
  * A broken connection, a deadline that passed, a session that a peer has ended, or a new life of the
  * stream restarts it: everything is thrown away and derived again from Redis. Completes after `stop` is
- * aborted, when what was in hand is settled, on disk, and the id is given back. Errors with what waiting
+ * aborted, or the consumer was told to drain, when what was in hand is settled, on disk, and the id is given back. Errors with what waiting
  * cannot mend: `ConsumerIdInUse`, `StreamUnusable`, `OutputDamaged`, `OutputRefused`, `InvalidName`, or an
  * unexpected `RedisError`.
  *
  * @example
  * consume({ ...options, handler: message => void console.log(message.package) }).subscribe()
  */
-export function consume(options: ConsumeOptions): Observable<Settled> {
-  const { events, stop } = options
+export function consume(given: ConsumeOptions): Observable<Settled> {
+  const { events } = given
+  const drained = new AbortController()
+  const stop = AbortSignal.any([given.stop, drained.signal])
+  const options = { ...given, stop, drain: () => drained.abort() }
   let previous: Previous | undefined
   if (!options.groups.includes(options.keys.group)) {
     return throwError(() => new Error(`group ${options.keys.group} is not among the groups of the stream`))

@@ -63,17 +63,19 @@ export interface LetterRange {
   readonly before?: string
   /** Id of the last one to be read, used unless `before` is given; default none. */
   readonly through?: string
+  /** Newest first; default oldest first. */
+  readonly newestFirst?: boolean
 }
 
-/** Reads the dead letters of a stream, all groups, oldest first; those that come while it reads are among them. */
+/** Reads the dead letters of a stream, all groups, oldest first unless it is told otherwise; those that come while it reads are among them. */
 export async function* deadLetters(
   redis: Redis,
   keys: Keys,
-  { after, before, through = '+' }: LetterRange = {},
+  { after, before, through = '+', newestFirst = false }: LetterRange = {},
 ): AsyncGenerator<DeadLetter> {
   const start = after === undefined ? '-' : `(${after}`
   const end = before === undefined ? through : `(${before}`
-  for await (const [id, fields] of entriesOf(redis, keys.dead, start, end))
+  for await (const [id, fields] of entriesOf(redis, keys.dead, start, end, newestFirst))
     yield parse(keys, id, fields).letter
 }
 
@@ -220,6 +222,21 @@ export async function purgeDeadLetter(redis: Redis, keys: Keys, id: string): Pro
 /** Numbers of the packages of this run whose letters were purged, in no order. */
 export async function purgedPackages(redis: Redis, keys: Keys): Promise<number[]> {
   return (await answer(redis.smembers(keys.purged))).map(Number)
+}
+
+/** Packages of a group's present run that are dead letters, or were until they were purged, each with its reason. */
+export async function deadPackages(
+  redis: Redis,
+  keys: Keys,
+  epoch: string | undefined,
+): Promise<Map<number, string>> {
+  const dead = new Map<number, string>()
+  for (const number of await purgedPackages(redis, keys)) dead.set(number, 'purged')
+  for await (const letter of deadLetters(redis, keys)) {
+    const isOurs = letter.group === keys.group && letter.epoch === epoch
+    if (isOurs && letter.package !== undefined) dead.set(letter.package, letter.reason)
+  }
+  return dead
 }
 
 /** A letter, and how many strings its header has, after which the entry's own fields begin. */

@@ -1,4 +1,5 @@
 import type { Subject } from 'rxjs'
+import type { Control } from './control.ts'
 import type { StreamState } from './inspect.ts'
 
 /**
@@ -56,6 +57,8 @@ export type StreamEvent =
   | { type: 'outputCut'; consumer: string; from: number; to: number; kept: string }
   /** Everything derived from Redis was thrown away and is derived again. `retryIn`: ms. */
   | { type: 'restarting'; error: Error; retryIn: number }
+  /** The consumer was told to pause, to drain, or (undefined) to go on. */
+  | { type: 'controlled'; consumer: string; control: Control | undefined }
   /** Somebody looked at the stream and one of its groups. */
   | { type: 'inspected'; group: string; state: StreamState }
   /** `pinnedBy`: the group that keeps the stream from being trimmed further. */

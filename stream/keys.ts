@@ -25,6 +25,14 @@ export interface Keys {
   readonly waiting: string
   /** Set: numbers of packages whose dead letters were purged. */
   readonly purged: string
+  /** Hash: consumer -> `paused` or `draining`. */
+  readonly control: string
+  /** Hash: consumer -> how it fares, JSON: `Vitals`. */
+  readonly vitals: string
+  /** Stream: what people have done to the stream and its groups. */
+  readonly actions: string
+  /** Stream: the last trims. */
+  readonly trims: string
   /** Stream: what each commit settled, with `history: 'all'`. */
   readonly history: string
   /** List: what happened to one package, with `history` on. */
@@ -77,6 +85,10 @@ export function keysOf(stream: string, group: string): Keys {
     retry: `${own}:${group}:retry`,
     waiting: `${own}:${group}:waiting`,
     purged: `${own}:${group}:purged`,
+    control: `${own}:${group}:control`,
+    vitals: `${own}:${group}:vitals`,
+    actions: `${own}:audit`,
+    trims: `${own}:trims`,
     history: `${own}:${group}:history`,
     historyOf: number => `${own}:${group}:history:${number}`,
     idempotency: hash => `${own}:idempotency:${hash}`,

@@ -121,8 +121,8 @@ export interface Load {
   readonly idle: number
 }
 
-/** Too much output waits for the disk, or too many packages for those who read the next stream. */
-export type Blocked = 'disk' | 'next'
+/** Too much output waits for the disk, too many packages for those who read the next stream, or people want it so. */
+export type Blocked = 'disk' | 'next' | 'paused'
 
 /** Shows what a consumer has in hand, and how long that was nothing. Returns what ends that. */
 export function observeLoad(

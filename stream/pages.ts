@@ -9,20 +9,30 @@ const FIRST = 10
 const MOST = 500
 const SIZE = 4 * 1024 * 1024
 
-/** Reads the entries of a stream from `start` to `end` as XRANGE takes them, a few megabytes at a time. */
+/**
+ * Reads the entries of a stream from `start` to `end` as XRANGE takes them, a few megabytes at a time.
+ *
+ * @param backwards the newest first
+ */
 export async function* entriesOf(
   redis: Redis,
   stream: string,
   start: string,
   end: string,
+  backwards = false,
 ): AsyncGenerator<Entry> {
-  let from = start
+  let [from, to] = [start, end]
   for (let count = FIRST; ; ) {
-    const page = (await answer(redis.xrange(stream, from, end, 'COUNT', count))) as Entry[]
+    const page = (await answer(
+      backwards
+        ? redis.xrevrange(stream, to, from, 'COUNT', count)
+        : redis.xrange(stream, from, to, 'COUNT', count),
+    )) as Entry[]
     yield* page
     const last = page.at(-1)
     if (!last || page.length < count) return
-    from = `(${last[0]}`
+    if (backwards) to = `(${last[0]}`
+    else from = `(${last[0]}`
     count = Math.max(1, Math.min(MOST, 2 * count, Math.floor((SIZE * page.length) / sizeOf(page))))
   }
 }

@@ -180,6 +180,7 @@ async function handOver(session: Session, rows: Pending[]): Promise<[looked: num
     bytes += size
     batch.push(deliver(session, id, fields, deliveries, size, received))
   }
+  session.vitals.redelivered += batch.length
   if (batch.length > 0) events.next({ type: 'delivered', count: batch.length, bytes, again: true })
   tellMissing(events, missing)
   session.spans.polled(batch, asked)

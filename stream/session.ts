@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { audit } from './audit.ts'
 import { answer, connect, DEADLINE, RedisError } from './connection.ts'
+import type { Control } from './control.ts'
 import { EntrySpans } from './entry-spans.ts'
 import type { Events } from './events.ts'
 import type { Forward } from './forward.ts'
@@ -18,6 +19,7 @@ import { prepareRunFolder, type RunFolder, runFolder } from './run-folder.ts'
 import { Script } from './scripts.ts'
 import type { Settings } from './settings.ts'
 import type { Sink } from './sink.ts'
+import { VitalSigns } from './vitals.ts'
 
 export interface SessionOptions {
   readonly url: string
@@ -35,6 +37,8 @@ export interface SessionOptions {
   readonly events: Events
   /** Aborted to stop reading and finish what is in hand. */
   readonly stop: AbortSignal
+  /** Called when the consumer is told to drain: it aborts `stop`. */
+  readonly drain?: () => void
 }
 
 /** The id belongs to another process that is alive. */
@@ -71,8 +75,10 @@ export class Session {
   readonly replies: Replies
   readonly spans: EntrySpans
   readonly durations: PackageDurations
+  readonly vitals = new VitalSigns()
   readonly idle: IdleTime
   private nextFull = false
+  private told: Control | undefined
   private readonly endObserving: () => void
 
   constructor(
@@ -96,7 +102,8 @@ export class Session {
     this.committed = this.flushed = this.forgotten = length
     const blocked = () => {
       if (this.unflushed > maxUnflushed) return 'disk'
-      return this.nextFull ? 'next' : undefined
+      if (this.nextFull) return 'next'
+      return this.told === 'paused' ? 'paused' : undefined
     }
     this.idle = new IdleTime(idle)
     this.held = new Held(maxHeld, maxHeldBytes, blocked, this.idle)
@@ -135,10 +142,20 @@ export class Session {
     this.held.changed()
   }
 
+  /** Does what people want: see `control`. */
+  tell(told: Control | undefined): void {
+    if (told === this.told) return
+    this.told = told
+    const { events, consumer } = this.options
+    events.next({ type: 'controlled', consumer, control: told })
+    this.held.changed()
+    if (told === 'draining') this.options.drain?.()
+  }
+
   /** Gives the id back: peers may take over at once what is left. */
   async close(): Promise<void> {
     const { keys, consumer, events } = this.options
-    await close.run(this.redis, [keys.sessions], [consumer, this.token])
+    await close.run(this.redis, [keys.sessions, keys.control], [consumer, this.token])
     await tidy(this.redis, keys, consumer)
     events.next({ type: 'sessionClosed', consumer })
   }
@@ -159,7 +176,7 @@ const tidyScript = new Script<number>('tidy')
 
 /** Removes an ended consumer of which nothing is left to do. Returns whether it did. */
 export async function tidy(redis: Redis, keys: Keys, consumer: string): Promise<boolean> {
-  const names = [keys.stream, keys.sessions, keys.beats, keys.output(consumer)]
+  const names = [keys.stream, keys.sessions, keys.beats, keys.output(consumer), keys.vitals]
   return (await tidyScript.run(redis, names, [keys.group, consumer])) === 1
 }
 

@@ -1,8 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
+import { answer } from './connection.ts'
 import type { Events } from './events.ts'
 import type { Keys } from './keys.ts'
 import { refusal, StreamUnusable } from './open.ts'
+import type { Entry } from './pages.ts'
 import { Script } from './scripts.ts'
 import { ATTRIBUTE } from './semconv.ts'
 import { record, spansOf } from './tracing.ts'
@@ -58,6 +60,7 @@ export async function trim(redis: Redis, keys: Keys, options: TrimOptions): Prom
     await turn() // others' commands come between the slices
   }
   const result = { removed, length, ...(pinnedBy && { pinnedBy }) }
+  if (removed > 0) await note(redis, keys, result)
   if (slices > 1) {
     const { name, attributes: common } = spansOf(keys, 'trim')
     const attributes = {
@@ -71,4 +74,29 @@ export async function trim(redis: Redis, keys: Keys, options: TrimOptions): Prom
     )
   }
   return result
+}
+
+const noteScript = new Script<number>('note-trim')
+
+/** Trims that are kept on record. */
+const KEPT = 20
+
+/** Puts a trim on record, for people; nothing depends on it. */
+async function note(redis: Redis, keys: Keys, { removed, length, pinnedBy = '' }: Trimmed): Promise<void> {
+  await noteScript.run(redis, [keys.trims], [KEPT, removed, length, pinnedBy]).catch(() => {})
+}
+
+/** The last trims that removed something, newest first. `at`: Unix ms by Redis' clock. */
+export async function lastTrims(
+  redis: Redis,
+  keys: Keys,
+  limit: number,
+): Promise<({ at: number } & Trimmed)[]> {
+  const entries = (await answer(redis.xrevrange(keys.trims, '+', '-', 'COUNT', limit))) as Entry[]
+  return entries.map(([id, [, removed, , length, , pinnedBy]]) => ({
+    at: Number.parseInt(id, 10),
+    removed: Number(removed),
+    length: Number(length),
+    ...(pinnedBy && { pinnedBy }),
+  }))
 }

@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
+import { consoleSettings } from '../console/config.ts'
 import { consumerSettings } from '../consumer/config.ts'
 import { producerSettings } from '../producer/config.ts'
 import { amqpSettings, bridgeSettings } from '../rabbitmq/config.ts'
@@ -27,6 +28,7 @@ const SECTIONS: [section: string, shape: z.ZodRawShape, others: string[]][] = [
   ['Every service', common, []],
   ['Producer', producerSettings.shape, ['Every service']],
   ['Source', sourceSettings.shape, ['Every service']],
+  ['Console', consoleSettings.shape, ['Every service', 'Consumer']],
   ['Consumer', consumerSettings.shape, ['Every service', 'RabbitMQ bridge']],
   [
     'RabbitMQ bridge',

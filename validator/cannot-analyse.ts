@@ -39,3 +39,13 @@ export function errorCode(error: unknown): string {
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code
   return String(error)
 }
+
+/** A file that cannot be opened or read. */
+export function unreadable({ path }: { readonly path: string }, cause: unknown): CannotAnalyse {
+  return new CannotAnalyse('unreadable-file', {
+    path,
+    what: `cannot read ${path} (${errorCode(cause)})`,
+    hint: 'Make the file readable for this user.',
+    cause,
+  })
+}

@@ -6,7 +6,7 @@ const CONSUMERS_LISTED = 100
 interface Detail {
   package: number
   times: number
-  /** File index and count, in the order of the files. */
+  /** File index and count, in the order in which they were met. */
   files: { file: number; times: number }[]
   lastFile: number
   moreConsumers: number
@@ -30,7 +30,7 @@ export class DuplicateDetails {
    * Counts one more occurrence of a package that has been seen before.
    *
    * @param firstFile index of the file that it was first seen in
-   * @param file index of the file that it is seen in now; never lower than at the call before
+   * @param file index of the file that it is seen in now
    */
   add(n: number, firstFile: number, file: number): void {
     const full = this.#details.size >= this.#limit
@@ -46,8 +46,8 @@ export class DuplicateDetails {
       if (n > this.#highest) this.#highest = n
     }
     detail.times++
-    const last = detail.files.at(-1)
-    if (last?.file === file) last.times++
+    const known = detail.files.find(one => one.file === file)
+    if (known) known.times++
     else if (detail.files.length < CONSUMERS_LISTED) detail.files.push({ file, times: 1 })
     else if (detail.lastFile !== file) detail.moreConsumers++
     detail.lastFile = file

@@ -1,4 +1,6 @@
 export { CannotAnalyse, type CannotAnalyseReason } from './cannot-analyse.ts'
+export { FilesTally } from './files-tally.ts'
+export { Following } from './following.ts'
 export { type FormatOptions, formatReport } from './format-report.ts'
 export type { UnreadableKind } from './line-kind.ts'
 export { asciiJson, printable } from './printable.ts'

@@ -13,7 +13,8 @@ async function scan(dir: string, content: string, blockBytes: number) {
   const path = join(dir, 'file')
   await writeFile(path, content, 'latin1')
   const bytes = content.length
-  const tally = new PackageTally({ bytes, files: 1, expect: 0, detailLimit: 100 })
+  const tally = new PackageTally({ expect: 0, detailLimit: 100 })
+  tally.grow(bytes, 1)
   const unreadable = new UnreadableLines(100)
   const file = { id: 'a', name: 'consumer_a.txt', path, size: bytes }
   const scanner = new LineScanner(file, tally, unreadable)

@@ -29,6 +29,8 @@ export class LineScanner {
   count = 0
   lowest = Number.POSITIVE_INFINITY
   highest = 0
+  /** The last package; 0 when there is none. */
+  last = 0
 
   readonly #file: Pick<OutputFile, 'id' | 'name'>
   readonly #before: BytePattern
@@ -93,7 +95,7 @@ export class LineScanner {
     const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength)
     const before = this.#before
     const tally = this.#tally
-    let { count, lowest, highest } = this
+    let { count, lowest, highest, last } = this
     let line = this.#line
     let at = start
     while (at < end) {
@@ -118,6 +120,7 @@ export class LineScanner {
           if (at > 0) {
             tally.add(n, line)
             count++
+            last = n
             if (n < lowest) lowest = n
             if (n > highest) highest = n
             continue
@@ -130,6 +133,7 @@ export class LineScanner {
     this.count = count
     this.lowest = lowest
     this.highest = highest
+    this.last = last
   }
 
   /** Reports the line that starts at `start`; returns where the next one does. */

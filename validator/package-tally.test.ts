@@ -6,13 +6,9 @@ const SLOTS = 2 ** 26
 const BYTES = 5_000_000
 
 function tally(options: { files?: number; expect?: number; bytes?: number } = {}) {
-  const packages = new PackageTally({
-    bytes: BYTES,
-    files: 1,
-    expect: undefined,
-    detailLimit: 10,
-    ...options,
-  })
+  const { bytes = BYTES, files = 1, expect } = options
+  const packages = new PackageTally({ expect, detailLimit: 10 })
+  packages.grow(bytes, files)
   packages.startFile(0, 'first')
   return packages
 }
@@ -85,4 +81,38 @@ test('packages beyond the expected ones are not missing ones', () => {
       { from: 4, to: 5 },
     ],
   })
+})
+
+test('it grows while it counts, and knows what it knew', () => {
+  const packages = tally({ bytes: 0 })
+  for (const n of [1, 2, 2, 70_000, SLOTS + 5]) packages.add(n, 1)
+  packages.grow(BYTES, 200) // more slots, and wider ones
+  packages.startFile(150, 'later')
+  for (const n of [2, 70_000, 3, SLOTS + 5]) packages.add(n, 1)
+  expect([packages.unique, packages.duplicated]).toEqual([5, 3])
+  expect(packages.duplicates(Array.from({ length: 200 }, (_, i) => `c${i}`))).toMatchObject([
+    {
+      package: 2,
+      times: 3,
+      consumers: [
+        { id: 'c0', times: 2 },
+        { id: 'c150', times: 1 },
+      ],
+    },
+    { package: 70_000, times: 2 },
+    { package: SLOTS + 5, times: 2 },
+  ])
+})
+
+test('what is unseen is told as far as was asked, and no more once it is met', () => {
+  const packages = tally()
+  for (const n of [1, 3, 6]) packages.add(n, 1)
+  expect(packages.unseen(4)).toEqual({ through: 4, packages: new Set([2, 4]) })
+  packages.add(2, 1)
+  packages.add(5, 1)
+  expect(packages.unseen(6)).toEqual({ through: 6, packages: new Set([4]) })
+  expect(packages.unseen(2).through).toBe(6)
+  expect(packages.above(3)).toEqual({ count: 2, lowest: 5 })
+  expect(packages.above(6)).toEqual({ count: 0, lowest: undefined })
+  expect(tally().unseen(1_000_000).through).toBe(100_000)
 })

@@ -5,6 +5,8 @@ import type { DuplicatePackage, MissingRange, UnexpectedPackage } from './report
 /** `Consumer a processed package 1 (timestamp: 1)` and a newline. */
 const SHORTEST_LINE_BYTES = 46
 
+type Slots = Uint8Array | Uint16Array | Uint32Array
+
 /** Package numbers that the map holds. */
 const SPARSE_LIMIT = 100_000
 const FEW_SLOTS = 2 ** 16
@@ -35,9 +37,11 @@ export class PackageTally {
   /** Lines with numbers that could not be checked for duplicates. */
   untracked = 0
 
-  readonly #slots: Uint8Array | Uint16Array | Uint32Array
+  #slots: Slots = new Uint8Array(FEW_SLOTS)
   readonly #sparse = new Map<number, number>()
-  readonly #againBit: number
+  #againBit = 2 ** 7
+  #through = 0
+  readonly #unseen = new Set<number>()
   readonly #details: DuplicateDetails
   readonly #unexpected: UnexpectedPackage[] = []
   readonly #detailLimit: number
@@ -47,26 +51,53 @@ export class PackageTally {
   #fileName = ''
 
   /**
-   * @param options.bytes size of all files together
-   * @param options.files how many there are
    * @param options.expect the highest package expected, if that is known
    * @param options.detailLimit how many packages of each list are kept
    */
-  constructor(options: { bytes: number; files: number; expect: number | undefined; detailLimit: number }) {
-    const mostLines = Math.ceil(options.bytes / SHORTEST_LINE_BYTES)
-    const slots =
-      mostLines <= SPARSE_LIMIT
-        ? FEW_SLOTS
-        : Math.min(MOST_SLOTS, Math.max(LEAST_SLOTS, SLOTS_PER_LINE * mostLines))
-    const Slots = options.files < 2 ** 7 ? Uint8Array : options.files < 2 ** 15 ? Uint16Array : Uint32Array
-    this.#slots = new Slots(slots)
-    this.#againBit = 2 ** (8 * Slots.BYTES_PER_ELEMENT - 1)
+  constructor(options: { expect: number | undefined; detailLimit: number }) {
     this.#details = new DuplicateDetails(options.detailLimit)
     this.#detailLimit = options.detailLimit
     this.#expect = options.expect ?? Number.POSITIVE_INFINITY
   }
 
-  /** Packages added from now on stand in this file. Indexes must ascend. */
+  /**
+   * Makes room, before the first package and whenever there is more to come.
+   *
+   * @param bytes size of all files together
+   * @param files how many there are
+   */
+  grow(bytes: number, files: number): void {
+    const mostLines = Math.ceil(bytes / SHORTEST_LINE_BYTES)
+    const wanted =
+      mostLines <= SPARSE_LIMIT
+        ? FEW_SLOTS
+        : Math.min(MOST_SLOTS, Math.max(LEAST_SLOTS, SLOTS_PER_LINE * mostLines))
+    const before = this.#slots
+    const width = Math.max(files < 2 ** 7 ? 1 : files < 2 ** 15 ? 2 : 4, before.BYTES_PER_ELEMENT)
+    // Twice at least, so that files which go on growing are not copied again and again.
+    const length =
+      wanted <= before.length ? before.length : Math.min(MOST_SLOTS, Math.max(wanted, 2 * before.length))
+    if (width === before.BYTES_PER_ELEMENT && length === before.length) return
+    const slots = new (width === 1 ? Uint8Array : width === 2 ? Uint16Array : Uint32Array)(length)
+    const againBit = 2 ** (8 * width - 1)
+    const moved = (slot: number) =>
+      (slot & this.#againBit) === 0 ? slot : (slot & (this.#againBit - 1)) | againBit
+    if (width === before.BYTES_PER_ELEMENT) slots.set(before.subarray(0, this.#highestSlot + 1))
+    else for (let n = 0; n <= this.#highestSlot; n++) slots[n] = moved(before[n] as number)
+    for (const [n, slot] of this.#sparse) {
+      const now = moved(slot)
+      if (n >= length) this.#sparse.set(n, now)
+      else {
+        slots[n] = now
+        this.#sparse.delete(n)
+        if (n > this.#highestSlot) this.#highestSlot = n
+      }
+    }
+    this.#slots = slots
+    this.#againBit = againBit
+  }
+
+  /** Packages added from now on stand in this file. */
   startFile(index: number, name: string): void {
     this.#file = index
     this.#fileName = name
@@ -102,6 +133,7 @@ export class PackageTally {
 
   #firstSight(n: number, line: number): void {
     this.unique++
+    if (n <= this.#through) this.#unseen.delete(n)
     if (n <= this.#expect) return
     this.beyondExpected++
     if (this.#unexpected.length < this.#detailLimit) {
@@ -159,6 +191,35 @@ export class PackageTally {
     }
     const present = this.unique - this.beyondExpected + excused.filter(n => n <= top).length
     return { count: top - present, rangeCount: gaps.count, ranges: gaps.ranges }
+  }
+
+  /**
+   * The packages of 1 to `top` that no line has, from now on without those that are met later. At most 100,000 are
+   * told; `through` says up to where that is all. `top` is never taken back.
+   */
+  unseen(top: number): { readonly through: number; readonly packages: ReadonlySet<number> } {
+    for (let n = this.#through + 1; n <= top && this.#unseen.size < SPARSE_LIMIT; n++) {
+      if (!this.has(n)) this.#unseen.add(n)
+      this.#through = n
+    }
+    return { through: this.#through, packages: this.#unseen }
+  }
+
+  /** How many packages above `bound` a line has, and the lowest of them. Looks at all numbers from there on. */
+  above(bound: number): { readonly count: number; readonly lowest: number | undefined } {
+    let count = 0
+    let lowest: number | undefined
+    for (let n = bound + 1; n <= this.#highestSlot; n++) {
+      if (this.#slots[n] === 0) continue
+      count++
+      lowest ??= n
+    }
+    for (const n of this.#sparse.keys()) {
+      if (n <= bound) continue
+      count++
+      if (lowest === undefined || n < lowest) lowest = n
+    }
+    return { count, lowest }
   }
 
   /** Whether a line has this package, as far as lines are tracked. */

@@ -1,5 +1,5 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs'
-import { CannotAnalyse, errorCode } from './cannot-analyse.ts'
+import { CannotAnalyse, unreadable } from './cannot-analyse.ts'
 import { MAX_LINE_BYTES } from './line-kind.ts'
 import type { OutputFile } from './output-files.ts'
 
@@ -24,18 +24,19 @@ export interface Block {
 }
 
 /**
- * Reads the first `file.size` bytes of a file in blocks. They all use the same buffer: a block is valid only
+ * Reads a file from byte `from` to before byte `file.size` in blocks. They all use the same buffer: a block is valid only
  * until the next one is asked for.
  *
  * @throws {CannotAnalyse} `unreadable-file` when it cannot be opened or read, `file-shrank` when it has
  *   become shorter than `file.size`
  */
-export function* readBlocks(file: OutputFile, blockBytes: number = BLOCK_BYTES): Generator<Block> {
+export function* readBlocks(file: OutputFile, blockBytes: number = BLOCK_BYTES, from = 0): Generator<Block> {
+  if (from >= file.size) return
   const buffer = Buffer.allocUnsafeSlow(HEADROOM + blockBytes + SLACK)
   // Without O_NONBLOCK a file replaced by a named pipe since the listing would block for ever.
   const fd = attempt(file, () => openSync(file.path, constants.O_RDONLY | constants.O_NONBLOCK))
   try {
-    let position = 0
+    let position = from
     while (position < file.size) {
       const wanted = Math.min(blockBytes, file.size - position)
       const bytes = attempt(file, () => readSync(fd, buffer, HEADROOM, wanted, position))
@@ -52,12 +53,7 @@ function attempt<T>(file: OutputFile, operation: () => T): T {
   try {
     return operation()
   } catch (cause) {
-    throw new CannotAnalyse('unreadable-file', {
-      path: file.path,
-      what: `cannot read ${file.path} (${errorCode(cause)})`,
-      hint: 'Make the file readable for this user.',
-      cause,
-    })
+    throw unreadable(file, cause)
   }
 }
 

@@ -1,18 +1,11 @@
-import { setImmediate } from 'node:timers/promises'
 import { CannotAnalyse } from './cannot-analyse.ts'
 import { DeadLetters } from './dead-letters.ts'
-import { LineScanner } from './line-scanner.ts'
-import { findOutputFiles, type OutputFile } from './output-files.ts'
-import { PackageTally } from './package-tally.ts'
-import { readBlocks } from './read-blocks.ts'
-import type { ConsumerSummary, Report, TornLine } from './report.ts'
-import { UnreadableLines } from './unreadable-lines.ts'
+import { FilesTally, type ReadFile } from './files-tally.ts'
+import { findOutputFiles } from './output-files.ts'
+import type { ConsumerSummary, Report } from './report.ts'
 import { issues } from './verdict.ts'
 
 const MOST_DETAILS = 100_000
-
-// About 30 ms of work, after which other things of the process get their turn.
-const BYTES_AT_A_TIME = 16 * 1024 * 1024
 
 /** What to validate. */
 export interface ValidateOptions {
@@ -58,35 +51,15 @@ export async function validate(options: ValidateOptions): Promise<Report> {
   const bytes = files.reduce((sum, file) => sum + file.size, 0)
   if (bytes === 0 && expect === undefined && !dead?.size) throw noPackages(outputDir, files.length)
 
-  const tally = new PackageTally({ bytes, files: files.length, expect, detailLimit })
-  const unreadable = new UnreadableLines(detailLimit)
-  const torn: TornLine[] = []
-  const consumers: ConsumerSummary[] = []
-  let processed = 0
-  let lowest = Number.POSITIVE_INFINITY
-  let highest = 0
-  let bytesRead = 0
-
-  for (const [index, file] of files.entries()) {
-    const unreadableBefore = unreadable.total
-    tally.startFile(index, file.name)
-    const scanner = new LineScanner(file, tally, unreadable)
-    for (const block of readBlocks(file)) {
-      scanner.scan(block)
-      bytesRead += block.end - block.start
-      if (bytesRead % BYTES_AT_A_TIME < block.end - block.start) {
-        onProgress?.(bytesRead, bytes)
-        await setImmediate()
-      }
-    }
-    const tornLine = scanner.tornLine()
-    if (tornLine !== undefined) torn.push(tornLine)
-    consumers.push(summary(file, scanner, unreadable.total - unreadableBefore, tornLine !== undefined))
-    processed += scanner.count
-    lowest = Math.min(lowest, scanner.lowest)
-    highest = Math.max(highest, scanner.highest)
-  }
-  onProgress?.(bytes, bytes)
+  const all = new FilesTally({ expect, detailLimit })
+  await all.read(files, onProgress)
+  const { packages: tally, unreadable, processed, highest } = all
+  const torn = all.files.flatMap(({ scanner }) => scanner.tornLine() ?? [])
+  const consumers = all.files.map(summary)
+  const lowest = all.files.reduce(
+    (least, { scanner }) => Math.min(least, scanner.lowest),
+    Number.POSITIVE_INFINITY,
+  )
   for (const consumer of consumers) {
     if (consumer.count > 0) consumer.share = consumer.count / processed
   }
@@ -151,8 +124,9 @@ function noPackages(outputDir: string, files: number): CannotAnalyse {
   })
 }
 
-function summary(file: OutputFile, scanner: LineScanner, unreadable: number, torn: boolean): ConsumerSummary {
+function summary({ file, scanner, unreadable }: ReadFile): ConsumerSummary {
   const { count, lowest, highest } = scanner
   const range = count === 0 ? { first: null, last: null } : { first: lowest, last: highest }
+  const torn = scanner.tornLine() !== undefined
   return { id: file.id, file: file.name, count, share: 0, ...range, unreadable, torn, bytes: file.size }
 }

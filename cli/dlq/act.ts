@@ -1,12 +1,22 @@
 import { EXIT } from '@conveyor/service'
-import { type Keys, NotReplayable } from '@conveyor/stream'
+import {
+  type Judge,
+  type Keys,
+  type LetterFilter,
+  NotReplayable,
+  type Plan,
+  type PlanOptions,
+  pace,
+  planAll,
+  type Unfit,
+} from '@conveyor/stream'
 import { asciiJson } from '@conveyor/validator'
 import type { Redis } from 'ioredis'
+import { recorded } from '../actions.ts'
 import { note, Progress, print, say } from '../print.ts'
 import { confirmed, demandTerminal } from './confirm.ts'
-import type { LetterFilter } from './filter.ts'
-import { interruptible, pace } from './interrupt.ts'
-import { type Judge, type Plan, planAll, planSome, type Refused } from './plan.ts'
+import { interruptible } from './interrupt.ts'
+import { planSome } from './plan.ts'
 import { histogram, letters, nothingFound, oneLine } from './text.ts'
 
 /** What replay and purge have in common: letters are chosen, counted, confirmed, and then acted on one by one. */
@@ -39,7 +49,7 @@ interface Outcome {
   done: number
   /** Letters that somebody else replayed or purged meanwhile. */
   gone: number
-  refused: Refused[]
+  refused: Unfit[]
   interrupted: boolean
 }
 
@@ -55,7 +65,7 @@ export async function actOn(
   const asks = !yes && !dryRun
   return interruptible(async stop => {
     const plan = all
-      ? await planAll(redis, keys, options, act.judge, { max, stop, progress: new Progress() })
+      ? await planned(redis, keys, options, act.judge, { max, stop })
       : await planSome(redis, keys, ids, act.judge, max)
     if (asks || !json) await announce(redis, keys, plan, act, dryRun)
     const outcome: Outcome = { done: 0, gone: 0, refused: [...plan.refused], interrupted: stop.aborted }
@@ -71,9 +81,26 @@ export async function actOn(
         throw error
       }
     }
+    if (outcome.done > 0)
+      await recorded(redis, keys, act.name, all ? 'all that match' : ids.join(' '), outcome.done)
     await report(plan, outcome, act, { dryRun, json })
     return outcome.refused.length > 0 || outcome.interrupted ? EXIT.failed : EXIT.ok
   })
+}
+
+/** Plans, and says how far it has read. */
+async function planned(
+  redis: Redis,
+  keys: Keys,
+  filter: LetterFilter,
+  judge: Judge,
+  options: PlanOptions,
+): Promise<Plan> {
+  const progress = new Progress()
+  const onRead = (read: number) => progress.update(() => `reading: ${letters(read)} so far`)
+  const plan = await planAll(redis, keys, filter, judge, { ...options, onRead })
+  progress.clear()
+  return plan
 }
 
 /** Demands what the command needs before anything is read. Throws `ConfigError`. */

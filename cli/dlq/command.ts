@@ -1,11 +1,10 @@
 import { ConfigError } from '@conveyor/service'
-import type { Keys } from '@conveyor/stream'
+import { type Keys, type LetterFilter, MAX_REPLAYS } from '@conveyor/stream'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Redis } from 'ioredis'
 import { rateOption, type Target, wholeNumber, withRedis, withTarget } from '../options.ts'
 import type { ActOptions } from './act.ts'
-import { duration, type LetterFilter, letterId, packageRange } from './filter.ts'
-import { MAX_REPLAYS } from './text.ts'
+import { duration, letterId, packageRange } from './filter.ts'
 
 /** The command `dlq`: looks at dead letters, replays, edits, purges and exports them. */
 export function dlqCommand(): Command {

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { ConfigError, EXIT } from '@conveyor/service'
 import { type DeadLetter, deadLetter, type Keys, NotReplayable, replayDeadLetter } from '@conveyor/stream'
 import type { Redis } from 'ioredis'
+import { recorded } from '../actions.ts'
 import { note, say } from '../print.ts'
 import { isTerminal } from './confirm.ts'
 import { obstacle } from './plan.ts'
@@ -59,6 +60,7 @@ export async function editLetter(
     const entry = await replayDeadLetter(redis, keys, id, payload)
     if (entry === undefined) return refuse(unknown(id))
     if (draft) rmSync(dirname(draft), { recursive: true, force: true })
+    await recorded(redis, keys, 'edit', `dead letter ${id}`, 1, ['dlq', 'edit', id])
     await say(`replayed dead letter ${id} with the new payload, as entry ${entry}`)
     return EXIT.ok
   } catch (error) {

@@ -1,11 +1,19 @@
-import { type DeadLetter, type Keys, newestDeadLetter } from '@conveyor/stream'
+import {
+  type DeadLetter,
+  filtered,
+  isQuarantined,
+  type Keys,
+  type LetterFilter,
+  letterDocument,
+  newestDeadLetter,
+  redisNow,
+} from '@conveyor/stream'
 import { asciiJson } from '@conveyor/validator'
 import Table from 'cli-table3'
 import type { Redis } from 'ioredis'
 import pc from 'picocolors'
 import { note, Progress, print, say } from '../print.ts'
-import { filtered, type LetterFilter, redisNow } from './filter.ts'
-import { age, isQuarantined, letterDocument, letters, nothingFound, oneLine } from './text.ts'
+import { age, letters, nothingFound, oneLine } from './text.ts'
 
 export interface ListOptions extends LetterFilter {
   readonly limit: number

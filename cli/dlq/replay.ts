@@ -1,15 +1,6 @@
-import {
-  answer,
-  type DeadLetter,
-  type Keys,
-  purgeDeadLetter,
-  replayDeadLetter,
-  whyNotReplayable,
-} from '@conveyor/stream'
+import { type Keys, purgeDeadLetter, replayDeadLetter, replayJudge } from '@conveyor/stream'
 import type { Redis } from 'ioredis'
 import { type ActOptions, actOn } from './act.ts'
-import type { Judge, Verdict } from './plan.ts'
-import { isQuarantined } from './text.ts'
 
 export interface ReplayOptions extends ActOptions {
   /** Letters that were replayed so often are left alone. */
@@ -48,14 +39,4 @@ export function purgeLetters(
     judge: () => undefined,
     run: id => purgeDeadLetter(redis, keys, id),
   })
-}
-
-/** Judges letters by the run that is now. */
-export async function replayJudge(redis: Redis, keys: Keys, maxReplays: number): Promise<Judge> {
-  const epoch = (await answer(redis.hget(keys.head, 'epoch'))) ?? undefined
-  return (letter: DeadLetter): Verdict => {
-    const impossible = whyNotReplayable(letter, epoch)
-    if (impossible !== undefined) return { impossible }
-    return isQuarantined(letter, maxReplays) ? { quarantined: true } : undefined
-  }
 }

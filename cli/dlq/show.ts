@@ -1,11 +1,18 @@
 import { EXIT } from '@conveyor/service'
-import { type DeadLetter, deadLetter, type Failure, type Keys } from '@conveyor/stream'
+import {
+  type DeadLetter,
+  deadLetter,
+  type Failure,
+  isQuarantined,
+  type Keys,
+  letterDocument,
+  redisNow,
+} from '@conveyor/stream'
 import { asciiJson, printable } from '@conveyor/validator'
 import type { Redis } from 'ioredis'
 import pc from 'picocolors'
 import { note, say } from '../print.ts'
-import { redisNow } from './filter.ts'
-import { age, isQuarantined, letterDocument, lines, oneLine } from './text.ts'
+import { age, lines, oneLine } from './text.ts'
 
 export interface ShowOptions {
   readonly jaegerUrl: string

@@ -1,37 +1,6 @@
-import { type DeadLetter, inspect, type Keys } from '@conveyor/stream'
+import { inspect, type Keys } from '@conveyor/stream'
 import { printable } from '@conveyor/validator'
 import type { Redis } from 'ioredis'
-
-/** Replays after which a letter is left alone, unless told otherwise. */
-export const MAX_REPLAYS = 3
-
-export function isQuarantined({ replays }: Pick<DeadLetter, 'replays'>, maxReplays: number): boolean {
-  return replays >= maxReplays
-}
-
-/** A letter as JSON shows it: always the same keys, null for what it does not have. */
-export function letterDocument(letter: DeadLetter, maxReplays: number) {
-  return {
-    id: letter.id,
-    at: letter.at,
-    reason: letter.reason,
-    detail: letter.detail,
-    stack: letter.stack ?? null,
-    group: letter.group,
-    consumer: letter.consumer ?? null,
-    package: letter.package ?? null,
-    message: letter.message,
-    entry: letter.entry,
-    attempts: letter.attempts,
-    deliveries: letter.deliveries,
-    replays: letter.replays,
-    quarantined: isQuarantined(letter, maxReplays),
-    failures: letter.failures,
-    epoch: letter.epoch,
-    traceId: letter.traceId ?? null,
-    fields: letter.fields,
-  }
-}
 
 /** `1 dead letter`, `1,200 dead letters`. */
 export function letters(count: number): string {

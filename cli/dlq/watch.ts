@@ -1,22 +1,27 @@
 import {
   answer,
   backoff,
+  compareIds,
   connect,
   type DeadLetter,
+  filtered,
   isPassing,
+  type Judge,
   type Keys,
   keysOf,
+  type LetterFilter,
   NotReplayable,
   newestDeadLetter,
+  pace,
+  pause,
+  redisNow,
   replayDeadLetter,
+  replayJudge,
 } from '@conveyor/stream'
 import type { Redis } from 'ioredis'
 import type { Target } from '../options.ts'
 import { note, say } from '../print.ts'
-import { compareIds, filtered, type LetterFilter, redisNow } from './filter.ts'
-import { interruptible, pace, pause } from './interrupt.ts'
-import type { Judge } from './plan.ts'
-import { replayJudge } from './replay.ts'
+import { interruptible } from './interrupt.ts'
 import { letters, oneLine } from './text.ts'
 
 export interface WatchOptions extends LetterFilter {

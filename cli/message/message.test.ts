@@ -1,10 +1,9 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { consume, type Handler, inspect, Reject, RetryLater } from '@conveyor/stream'
+import { consume, type Handler, inspect, type PackageReport, Reject, RetryLater } from '@conveyor/stream'
 import { expect, onTestFinished, test } from 'vitest'
 import { type Bench, bench, until, useRedis } from '../../tests/redis.ts'
-import type { MessageReport } from './message.ts'
 
 const on = useRedis()
 const main = fileURLToPath(new URL('../dist/main.js', import.meta.url))
@@ -31,7 +30,7 @@ async function message(b: Bench, ...args: string[]): Promise<Ran> {
   )
 }
 
-async function report(b: Bench, which: number | string): Promise<MessageReport> {
+async function report(b: Bench, which: number | string): Promise<PackageReport> {
   return JSON.parse((await message(b, String(which), '--json')).stdout)
 }
 

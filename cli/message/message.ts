@@ -1,45 +1,21 @@
-import { join } from 'node:path'
 import { EXIT } from '@conveyor/service'
 import {
   inspect,
-  type Keys,
-  locate,
-  type Place,
-  packageHistory,
+  type PackageReport,
   packageOfEntry,
+  packageReport,
   type StreamState,
   type Transition,
+  transitionText,
 } from '@conveyor/stream'
 import { printable } from '@conveyor/validator'
-import type { Redis } from 'ioredis'
 import pc from 'picocolors'
 import { type Target, withRedis } from '../options.ts'
-import { findLine, type Line, lineAt } from './find-line.ts'
 
 export interface MessageOptions extends Target {
   readonly outputDir: string
   readonly jaegerUrl: string
   readonly json: boolean
-}
-
-/** What `--json` prints. Times are Unix ms. */
-export interface MessageReport {
-  readonly package: number
-  /** The run that it belongs to. */
-  readonly run: string
-  /**
-   * `committed`, `undelivered`, `pending`, `waiting`, `dead`; `not found`: it was given out, and is neither on its way
-   * nor in the files; `not given out`.
-   */
-  readonly state: 'committed' | Place['at'] | 'not found' | 'not given out'
-  /** Its line, once committed. */
-  readonly line?: Line
-  /** Where it is, before that. */
-  readonly place?: Place
-  /** Oldest first; empty when nothing is kept about it. */
-  readonly history: Transition[]
-  /** Where the trace is shown, if there is one. */
-  readonly trace?: string
 }
 
 /** Prints where a package is and what happened to it. Returns the exit code: 1 when there is no such package. */
@@ -56,45 +32,13 @@ export function showMessage(
       )
       return EXIT.failed
     }
-    const report = await reportOf(redis, keys, number, options)
+    const report = await packageReport(redis, keys, number, options)
     out.write(options.json ? `${JSON.stringify(report)}\n` : format(report, await inspect(redis, keys)))
     return report.state === 'not given out' || report.state === 'not found' ? EXIT.failed : EXIT.ok
   })
 }
 
-async function reportOf(
-  redis: Redis,
-  keys: Keys,
-  number: number,
-  { outputDir, jaegerUrl }: MessageOptions,
-): Promise<MessageReport> {
-  const { sequence, epoch } = await inspect(redis, keys)
-  const common = { package: number, run: epoch ?? '' }
-  if (number > sequence) return { ...common, state: 'not given out', history: [] }
-  const history = await packageHistory(redis, keys, number)
-  const traceId = history.findLast(transition => transition.trace)?.trace
-  const trace = traceId && { trace: `${jaegerUrl.replace(/\/$/, '')}/trace/${traceId}` }
-  const place = await locate(redis, keys, number)
-  if (place) return { ...common, state: place.at, place, history, ...trace }
-  const line = await committedLine(join(outputDir, 'runs', epoch ?? ''), number, history)
-  return { ...common, state: line ? 'committed' : 'not found', ...(line && { line }), history, ...trace }
-}
-
-/** Its line: where history says, or else wherever it is in the files of the run. */
-async function committedLine(
-  folder: string,
-  number: number,
-  history: Transition[],
-): Promise<Line | undefined> {
-  const last = history.findLast(({ event }) => event === 'committed')
-  if (last?.event === 'committed' && last.offset !== undefined) {
-    const found = await lineAt(join(folder, `consumer_${last.consumer}.txt`), last.offset, last.line ?? 0)
-    if (found) return found
-  }
-  return findLine(folder, number)
-}
-
-function format(report: MessageReport, { sequence }: StreamState): string {
+function format(report: PackageReport, { sequence }: StreamState): string {
   const { package: number, run, history, trace } = report
   const title = `package ${number.toLocaleString('en-US')}`
   if (report.state === 'not given out')
@@ -109,7 +53,7 @@ function format(report: MessageReport, { sequence }: StreamState): string {
   return `${lines.join('\n')}\n`
 }
 
-function stateOf({ state, place, line }: MessageReport): string {
+function stateOf({ state, place, line }: PackageReport): string {
   if (line) return `${pc.green('committed')}, ${line.file} line ${line.number}`
   switch (place?.at) {
     case 'undelivered':
@@ -128,31 +72,7 @@ function stateOf({ state, place, line }: MessageReport): string {
 function row(transition: Transition, from: number): string {
   const time = new Date(transition.at).toISOString().replace('T', ' ').replace('Z', '')
   const after = transition.at === from ? '' : `+${seconds(transition.at - from)}`
-  return `${time} ${after.padStart(9)}  ${transition.event.padEnd(9)}  ${printable(detailOf(transition))}`
-}
-
-function detailOf(transition: Transition): string {
-  switch (transition.event) {
-    case 'appended':
-    case 'returned':
-      return `as ${transition.entry}`
-    case 'delivered':
-      return `to ${transition.consumer}, attempt ${transition.attempt}`
-    case 'claimed':
-      return `by ${transition.consumer} from ${transition.from}`
-    case 'failed': {
-      const { consumer, attempt, reason, detail, due, at } = transition
-      return `with ${consumer}, attempt ${attempt}, ${reason}: ${detail} (again in ${seconds(due - at)})`
-    }
-    case 'dead':
-      return `with ${transition.consumer}, ${transition.reason}: ${transition.detail}`
-    case 'replayed':
-      return `from dead letter ${transition.letter}${transition.edited ? ', edited' : ''}, as ${transition.entry}`
-    case 'purged':
-      return `dead letter ${transition.letter}`
-    case 'committed':
-      return `by ${transition.consumer}`
-  }
+  return `${time} ${after.padStart(9)}  ${transition.event.padEnd(9)}  ${printable(transitionText(transition))}`
 }
 
 function seconds(ms: number): string {

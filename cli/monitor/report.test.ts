@@ -1,9 +1,7 @@
 import { readFile } from 'node:fs/promises'
-import { inspect } from '@conveyor/stream'
+import { inspect, Liveness, Rates } from '@conveyor/stream'
 import { expect, test } from 'vitest'
 import { type Bench, bench, done, settle, useRedis } from '../../tests/redis.ts'
-import { Liveness } from '../liveness.ts'
-import { Rates } from '../rates.ts'
 import { counters, reportOf, type Seen } from './report.ts'
 
 const on = useRedis()

@@ -1,6 +1,4 @@
-import type { Keys, StreamState } from '@conveyor/stream'
-import type { Life, Liveness } from '../liveness.ts'
-import type { Rates } from '../rates.ts'
+import type { Keys, Life, Liveness, Rates, StreamState } from '@conveyor/stream'
 
 /** What `conveyor monitor` shows, of one instant; with `--json`, this is what it prints. Ages and times in seconds. */
 export type Report = Seen | Unseen

@@ -1,7 +1,7 @@
+import { bytes, count, duration, perSecond } from '@conveyor/doctor'
+import type { Life } from '@conveyor/stream'
 import Table from 'cli-table3'
 import type { Colors } from '../colors.ts'
-import type { Life } from '../liveness.ts'
-import { bytes, count, duration, perSecond } from '../units.ts'
 import type { ConsumerReport } from './report.ts'
 
 interface Column {

@@ -1,8 +1,8 @@
 import { stripVTControlCharacters } from 'node:util'
+import { bytes, count, duration, perSecond } from '@conveyor/doctor'
 import { createLogUpdate } from 'log-update'
 import { type Colors, colorsOf, plain } from '../colors.ts'
 import { print } from '../print.ts'
-import { bytes, count, duration, perSecond } from '../units.ts'
 import type { Balance, Report, Seen, Unseen } from './report.ts'
 import { consumerTable } from './table.ts'
 

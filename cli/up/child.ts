@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 const require = createRequire(import.meta.url)
 
 /** Workspaces that can be run as a service. */
-export type Service = 'producer' | 'consumer' | 'rabbitmq' | 'source'
+export type Service = 'producer' | 'consumer' | 'console' | 'rabbitmq' | 'source'
 
 /** How a service ended. */
 export interface Exit {
@@ -66,6 +66,15 @@ export class Child {
         resolve({ code, signal, reason: this.reason })
       })
     })
+  }
+
+  /** Says something to the service, and hears what it says. */
+  send(message: object): void {
+    if (this.process.connected) this.process.send(message)
+  }
+
+  onMessage(listen: (message: unknown) => void): void {
+    this.process.on('message', listen)
   }
 
   get pid(): number | undefined {

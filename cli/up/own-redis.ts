@@ -6,6 +6,8 @@ export interface OwnRedis {
   /** For people: where it is and what it is. */
   readonly label: string
   stop(): Promise<void>
+  /** Ends it by SIGKILL; it is started again. Undefined for one that was running already. */
+  readonly restart?: () => void
 }
 
 /**
@@ -40,6 +42,7 @@ export async function ownRedis(say: (text: string) => void): Promise<OwnRedis> {
   return {
     url,
     label: `${url} (own, ${binary.kind} ${version})`,
+    restart: () => process.kill(server.pid, 'SIGKILL'),
     stop: async () => {
       stopping = true
       await server.stop()

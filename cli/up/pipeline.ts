@@ -4,6 +4,7 @@ import { purgeQueue } from '@conveyor/rabbitmq'
 import { DEFAULTS, flush, forget, type StreamState } from '@conveyor/stream'
 import { freePort } from '../free-port.ts'
 import type { StreamWatch } from '../stream-watch.ts'
+import { offerFaults } from './demo.ts'
 import type { Flow } from './flow.ts'
 import { fillSources } from './sample-orders.ts'
 import { waiting } from './summary.ts'
@@ -19,6 +20,8 @@ export interface PipelineOptions {
   /** For people: which Redis, and what else is used. */
   readonly places: readonly string[]
   readonly outputDir: string
+  /** Kills Redis, which comes back; undefined for one that was not started here. */
+  readonly restartRedis: (() => void) | undefined
   readonly flow: Flow
   /** Whether rows are written, and not files. */
   readonly toDatabase: boolean
@@ -67,6 +70,9 @@ export class Pipeline {
   private state: StreamState | undefined
   private firstState: StreamState | undefined
   private producer = ''
+  private console = ''
+  /** Starts one more of the consumers that write. */
+  private addConsumer: () => string = () => ''
   private trims: Trims = { operations: 0, removed: 0 }
 
   constructor(private readonly options: PipelineOptions) {
@@ -122,6 +128,7 @@ export class Pipeline {
       ...(seed !== undefined && { SEED: String(seed) }),
       PACKAGES: String(flow.rows ? 0 : (packages ?? 0)),
     })
+    await this.startConsole()
     const does = { ...(handler && { HANDLER: handler }) }
     const writes = this.options.toDatabase
       ? { OUTPUT: 'postgres', DATABASE_URL: this.options.database }
@@ -136,6 +143,31 @@ export class Pipeline {
     this.supervisor.start('producer', stream, { GROUPS: group, PORT: '0', RATE: '0', PACKAGES: '0' })
     await this.startConsumers('p', first, { ...does, ...this.startBetween() })
     await this.startConsumers('c', watch, { HANDLER: '', ...writes })
+  }
+
+  /** The page, which may inject faults, because it is asked for by whoever sits here. */
+  private async startConsole(): Promise<void> {
+    const { restartRedis } = this.options
+    const port = await freePort(8080)
+    this.console = `http://127.0.0.1:${port}`
+    this.supervisor.start('console', 'console', { PORT: String(port), HOST: '127.0.0.1' }, child =>
+      offerFaults(child, {
+        consumers: () => [...this.supervisor.running('consumer')],
+        signal: (consumer, signal) => this.supervisor.signal(consumer, signal),
+        add: () => this.addConsumer(),
+        restartRedis,
+      }),
+    )
+    void this.announceConsole()
+  }
+
+  /** Says where the page is once it is there. */
+  private async announceConsole(): Promise<void> {
+    while (this.supervisor.busy('console')) {
+      const { ok } = await fetch(`${this.console}/healthz`).catch(() => ({ ok: false }))
+      if (ok) return this.options.view.say(`console ${this.console}`)
+      await sleep(LOOK)
+    }
   }
 
   /** Starts what is between the two stages. Returns how the first sends on what it is done with. */
@@ -168,12 +200,15 @@ export class Pipeline {
   private async startConsumers(prefix: string, watch: StreamWatch, env: NodeJS.ProcessEnv): Promise<void> {
     const { stream: STREAM, group: GROUP } = watch.keys
     const live = await this.liveConsumers(watch)
-    for (let n = 1, left = this.options.consumers; left > 0; n++) {
+    let n = 0
+    const add = () => {
+      for (n++; live.has(`${prefix}${n}`); ) n++
       const id = `${prefix}${n}`
-      if (live.has(id)) continue
       this.supervisor.start('consumer', id, { STREAM, GROUP, CONSUMER_ID: id, HEALTH_PORT: '0', ...env })
-      left--
+      return id
     }
+    for (let left = this.options.consumers; left > 0; left--) add()
+    this.addConsumer = add
   }
 
   /** Ids whose session is open and whose heart beats. What was killed with an earlier run does not. */
@@ -282,6 +317,7 @@ export class Pipeline {
       running: this.supervisor.running('consumer'),
       places,
       producer: this.producer,
+      console: this.console,
       notes: [],
       phase: state ? phase : 'Redis does not answer',
     })

@@ -41,6 +41,7 @@ const snapshot: Snapshot = {
   running: new Set(['c1']),
   places: [`Redis ${'redis://127.0.0.1:1'}`],
   producer: 'http://127.0.0.1:8000',
+  console: 'http://127.0.0.1:8080',
   notes: ['c2 was ended by SIGKILL: starting it again'],
   phase: undefined,
 }

@@ -20,6 +20,8 @@ export interface Snapshot {
   /** Which Redis, and what else is used. */
   readonly places: readonly string[]
   readonly producer: string
+  /** URL of the page. */
+  readonly console: string
   readonly notes: readonly string[]
   /** What is going on, when it is not just running. */
   readonly phase: string | undefined
@@ -32,6 +34,7 @@ export function liveSummary(snapshot: Snapshot, columns = 80): string {
   const { state, first, packages, phase, notes } = snapshot
   const lines = [
     `${pc.bold('Conveyor')}  run ${state.epoch ?? '-'}  ${pc.dim(clock(snapshot.elapsed))}${phase ? `  ${pc.yellow(phase)}` : ''}`,
+    `console ${pc.bold(snapshot.console)}   ${pc.dim('shows it, and lets you try to break it')}`,
     ...snapshot.places.map(place => pc.dim(place)),
     pc.dim(`producer ${snapshot.producer}/status`),
     '',

@@ -37,10 +37,18 @@ export class Supervisor {
     return this.running(service).size > 0 || [...this.timers.values()].includes(service)
   }
 
-  start(service: Service, name: string, env: NodeJS.ProcessEnv): void {
+  /** Sends a signal to a running service. Returns whether there was one. */
+  signal(name: string, signal: NodeJS.Signals): boolean {
+    const child = this.children.get(name)
+    child?.kill(signal)
+    return child !== undefined
+  }
+
+  start(service: Service, name: string, env: NodeJS.ProcessEnv, onStart?: (child: Child) => void): void {
     const { note, logs } = this.options
     const child = new Child(service, name, { ...this.options.env, ...env }, join(logs, `${name}.log`), note)
     this.children.set(name, child)
+    onStart?.(child)
     void child.exited.then(exit => {
       this.children.delete(name)
       if (this.stopped.has(name)) return
@@ -49,7 +57,7 @@ export class Supervisor {
       if (exit.signal === null) return
       const timer = setTimeout(() => {
         this.timers.delete(timer)
-        if (!this.stopped.has(name)) this.start(service, name, env)
+        if (!this.stopped.has(name)) this.start(service, name, env, onStart)
       }, RESTART)
       this.timers.set(timer, service)
     })
@@ -63,6 +71,7 @@ export class Supervisor {
       all.map(name => {
         const child = this.children.get(name)
         child?.kill('SIGTERM')
+        child?.kill('SIGCONT') // it may have been stopped
         return child?.exited
       }),
     )

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { MOST_SEED } from '@conveyor/producer/mix'
 import { ConfigError, EXIT } from '@conveyor/service'
-import type { StreamState } from '@conveyor/stream'
+import { deadPackages, type StreamState } from '@conveyor/stream'
 import { CannotAnalyse, exitCode, formatReport, type Report, validate } from '@conveyor/validator'
 import { type OwnPostgres, ownPostgres } from '../database/own-postgres.ts'
 import { withRows } from '../database/rows.ts'
@@ -10,7 +10,7 @@ import { type FlowName, flowOf } from './flow.ts'
 import { ownRedis } from './own-redis.ts'
 import { type Ended, Pipeline } from './pipeline.ts'
 import { count } from './summary.ts'
-import { balance, deadPackages } from './verdict.ts'
+import { balance } from './verdict.ts'
 import { createView, type View } from './view.ts'
 
 export interface UpOptions {
@@ -73,6 +73,7 @@ export async function up(options: UpOptions): Promise<number> {
       ...(flow.by === 'rabbitmq' ? [`RabbitMQ ${withoutPassword(options.amqpUrl ?? '')}`] : []),
     ],
     outputDir,
+    restartRedis: own?.restart,
     flow,
     toDatabase: sink === 'postgres',
     database: database?.url,

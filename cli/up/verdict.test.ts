@@ -1,8 +1,8 @@
-import { inspect, purgeDeadLetter, type StreamState } from '@conveyor/stream'
+import { deadPackages, inspect, purgeDeadLetter, type StreamState } from '@conveyor/stream'
 import type { Report } from '@conveyor/validator'
 import { expect, test } from 'vitest'
 import { bench, useRedis } from '../../tests/redis.ts'
-import { balance, deadPackages } from './verdict.ts'
+import { balance } from './verdict.ts'
 
 const on = useRedis()
 const state = { sequence: 2000, letters: {}, purged: 0 } as StreamState

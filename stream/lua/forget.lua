@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- Ends the stream's present life: deletes the stream, its head, the positions of its sources and all that belongs to
 -- its groups, in one step, so that nobody of that life can leave anything behind for the next. Lanes expire by themselves.
+-- What people have done stays on record.
 --
 -- KEYS  1 stream  2 head  3 dead letters
 -- ARGV  groups, besides those that the head records
@@ -13,7 +14,7 @@ for _, field in ipairs(redis.call('HKEYS', head)) do
   local group = string.match(field, '^group:(.*)$')
   if group then groups[group] = true end
 end
-redis.call('UNLINK', stream, head, KEYS[3], own .. ':sources')
+redis.call('UNLINK', stream, head, KEYS[3], own .. ':trims', own .. ':sources')
 local names = {}
 for group in pairs(groups) do
   local of = own .. ':' .. group .. ':'
@@ -23,7 +24,7 @@ for group in pairs(groups) do
   end
   for consumer in pairs(consumers) do redis.call('UNLINK', of .. 'output:' .. consumer) end
   redis.call('UNLINK', of .. 'sessions', of .. 'beats', of .. 'files', of .. 'counts',
-    of .. 'retry', of .. 'waiting', of .. 'purged', of .. 'history')
+    of .. 'retry', of .. 'waiting', of .. 'purged', of .. 'history', of .. 'control', of .. 'vitals')
   names[#names + 1] = group
 end
 return names

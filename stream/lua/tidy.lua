@@ -3,7 +3,7 @@
 -- DELCONSUMER would throw it away) and no output that is not yet in its file. Check and removal are one
 -- step. Its length in `files` stays for as long as the epoch, because the name may come back.
 --
--- KEYS  1 stream  2 sessions  3 beats  4 output log
+-- KEYS  1 stream  2 sessions  3 beats  4 output log  5 vitals
 -- ARGV  1 group  2 consumer
 -- Reply 1 removed, 0 something is left
 local stream, sessions, beats, output = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -13,5 +13,6 @@ if redis.call('XLEN', output) > 0 then return 0 end
 redis.call('XGROUP', 'DELCONSUMER', stream, ARGV[1], ARGV[2])
 redis.call('HDEL', sessions, ARGV[2])
 redis.call('HDEL', beats, ARGV[2])
+redis.call('HDEL', KEYS[5], ARGV[2])
 redis.call('UNLINK', output)
 return 1
