@@ -1,4 +1,4 @@
-import { EXIT } from '@conveyor/service'
+import { EXIT, withoutPassword } from '@conveyor/service'
 import { ConnectionLost, inspect, type Keys, keysOf, RedisError, type StreamState } from '@conveyor/stream'
 import type { Redis } from 'ioredis'
 import { type Colors, colorsOf } from '../colors.ts'
@@ -49,7 +49,7 @@ export async function doctor(options: DoctorOptions, out: NodeJS.WriteStream): P
 
 export async function diagnose(options: DoctorOptions, env: NodeJS.ProcessEnv): Promise<Diagnosis> {
   const { redisUrl, stream, group } = options
-  const redis = redisUrl.replace(/\/\/[^@/]*@/, '//***@')
+  const redis = withoutPassword(redisUrl)
   const { reachable, checks, state } = await checkRedis(options, redis)
   const all = [
     ...checks,

@@ -1,3 +1,4 @@
+import { withoutPassword } from '@conveyor/service'
 import type { Keys, StreamState } from '@conveyor/stream'
 import type { Life, Liveness } from '../liveness.ts'
 import type { Rates } from '../rates.ts'
@@ -89,7 +90,7 @@ export interface ConsumerReport {
 
 /** @param url of Redis; a password in it is not shown */
 export function where(url: string, { stream, group }: Keys, at = Date.now()): Where {
-  return { at: new Date(at).toISOString(), redis: url.replace(/\/\/[^@/]*@/, '//***@'), stream, group }
+  return { at: new Date(at).toISOString(), redis: withoutPassword(url), stream, group }
 }
 
 /** The counters whose rates are reported. */
