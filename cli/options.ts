@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { databaseSettings } from '@conveyor/postgres/config'
 import { InvalidMix, parseMix } from '@conveyor/producer/mix'
 import { runningRedis } from '@conveyor/redis'
 import { rate } from '@conveyor/service'
@@ -54,14 +55,14 @@ export const outputDir = () =>
   )
 
 export function amqpUrl(text: string): string {
-  if (!/^amqps?:\/\/\S+$/.test(text))
+  if (!/^amqps?:\/\/\S+$/.test(text) || !URL.canParse(text))
     throw new InvalidArgumentError('A URL such as amqp://user@127.0.0.1:5672/vhost is allowed.')
   return text
 }
 
 export const databaseUrl = (description: string) =>
   new Option('--database-url <url>', description).argParser(text => {
-    if (!/^postgres(ql)?:\/\/\S+$/.test(text))
+    if (!databaseSettings.DATABASE_URL.safeParse(text).success)
       throw new InvalidArgumentError('A URL such as postgres://user@127.0.0.1:5432/database is allowed.')
     return text
   })

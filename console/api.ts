@@ -1,4 +1,4 @@
-import { type Logger, Problem } from '@conveyor/service'
+import { type Logger, Problem, withoutPassword } from '@conveyor/service'
 import { type Keys, MAX_REPLAYS } from '@conveyor/stream'
 import type { HttpBindings } from '@hono/node-server'
 import { Hono } from 'hono'
@@ -79,5 +79,3 @@ function targetOf({ STREAM, GROUP }: ConsoleConfig): Target {
     ...(GROUP !== 'consumer_group' && { group: GROUP }),
   }
 }
-
-const withoutPassword = (url: string) => url.replace(/\/\/[^@/]*@/, '//***@')

@@ -1,3 +1,4 @@
+import { withoutPassword } from '@conveyor/service'
 import {
   ConnectionLost,
   connect,
@@ -41,7 +42,7 @@ export interface Diagnosis {
 /** Looks at all that a run rests on, and changes none of it. */
 export async function diagnose(options: DiagnoseOptions, env: NodeJS.ProcessEnv): Promise<Diagnosis> {
   const { redisUrl, stream, group } = options
-  const redis = redisUrl.replace(/\/\/[^@/]*@/, '//***@')
+  const redis = withoutPassword(redisUrl)
   const { reachable, checks, state } = await checkRedis(options, redis)
   const all = [
     ...checks,

@@ -1,7 +1,15 @@
-import { createWriteStream, type WriteStream } from 'node:fs'
+import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { finished } from 'node:stream/promises'
+import { checkName } from '@conveyor/stream'
 import type { Pool } from 'pg'
+
+/** The rows were read, but cannot become files. The message is one line. */
+export class ExportFailed extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'ExportFailed'
+  }
+}
 
 /** Rows fetched at once. */
 const PAGE = 10_000
@@ -26,6 +34,8 @@ export interface Rows {
  * Writes the rows of one run as the output files that consumers would have written, into an empty folder: so whoever
  * checks files can check a table.
  *
+ * Rejects with {@link ExportFailed}, or PostgreSQL's error.
+ *
  * @returns the epoch; undefined when there are no rows
  */
 export async function exportRows(
@@ -40,7 +50,6 @@ export async function exportRows(
   const page = `
     SELECT id, consumer, package, extract(epoch FROM produced_at)::float8 AS at
     FROM ${table} WHERE stream = $1 AND consumer_group = $2 AND epoch = $3 AND id > $4 ORDER BY id LIMIT ${PAGE}`
-  const files = new Map<string, WriteStream>()
   for (let last = ''; ; ) {
     const { rows } = await pool.query<Exported>(page, [stream, group, run, last])
     const lines = new Map<string, string>()
@@ -48,17 +57,24 @@ export async function exportRows(
       const line = `Consumer ${consumer} processed package ${number} (timestamp: ${at})\n`
       lines.set(consumer, (lines.get(consumer) ?? '') + line)
     }
-    for (const [consumer, text] of lines) {
-      const file = files.get(consumer) ?? createWriteStream(join(directory, `consumer_${consumer}.txt`))
-      files.set(consumer, file)
-      await new Promise<void>((done, reject) => file.write(text, error => (error ? reject(error) : done())))
-    }
+    for (const [consumer, text] of lines) await write(fileOf(directory, consumer), text)
     if (rows.length < PAGE) break
     last = (rows.at(-1) as Exported).id
   }
-  for (const file of files.values()) {
-    file.end()
-    await finished(file)
-  }
   return run
+}
+
+/** Throws {@link ExportFailed} for a name that cannot be a part of a path: anybody may have written the row. */
+function fileOf(directory: string, consumer: string): string {
+  try {
+    return join(directory, `consumer_${checkName('consumer', consumer)}.txt`)
+  } catch (error) {
+    throw new ExportFailed(`a row cannot be exported: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+async function write(file: string, text: string): Promise<void> {
+  await appendFile(file, text).catch(error => {
+    throw new ExportFailed(`rows cannot be written to ${file}: ${error.message}`, { cause: error })
+  })
 }

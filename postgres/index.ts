@@ -1,5 +1,5 @@
 export type { Pool } from 'pg'
-export { exportRows, type Rows } from './export.ts'
+export { ExportFailed, exportRows, type Rows } from './export.ts'
 export { type FoundTable, findTable, type TableName } from './find-table.ts'
 export { migrate } from './migrate.ts'
 export { type OpenSinkOptions, openPostgresSink } from './open-sink.ts'

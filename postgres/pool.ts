@@ -23,6 +23,7 @@ export function openPool({ url, name, deadline, connections = 1 }: PoolOptions):
     max: connections,
     connectionTimeoutMillis: deadline,
     query_timeout: deadline, // a server that was stopped, or is cut off, still accepts what is sent
+    statement_timeout: deadline, // so that the server does not go on with what nobody waits for
     keepAlive: true,
     idleTimeoutMillis: 0,
     allowExitOnIdle: true,

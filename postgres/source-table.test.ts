@@ -194,6 +194,22 @@ test('a column named source comes before the name of the source', async () => {
   expect((await readOn(orders, '0'))[0]?.body).toBe('{"id":1,"source":"web"}')
 })
 
+test('JSON is made of no more rows than are asked for, also by a plan that sorts', async () => {
+  await pool.query(`
+    CREATE TYPE ${schema}.fragile AS ENUM ('x');
+    CREATE FUNCTION ${schema}.break(${schema}.fragile) RETURNS json LANGUAGE plpgsql AS
+      $$ BEGIN RAISE EXCEPTION 'JSON was made of it'; END $$;
+    CREATE CAST (${schema}.fragile AS json) WITH FUNCTION ${schema}.break`)
+  await table(`id int PRIMARY KEY, value ${schema}.fragile`)
+  await pool.query(`INSERT INTO ${schema}.orders VALUES (2, 'x'), (1, NULL)`)
+  const options = encodeURIComponent('-c enable_indexscan=off')
+  const sorting = openPool({ url: `${on.server.url}?options=${options}`, name: 'test', deadline: 20_000 })
+  onTestFinished(() => sorting.end())
+  const orders = new SourceTable(sorting, await findTable(sorting, { schema, table: 'orders' }), 's')
+  expect(ids(await orders.page('0', '2', { rows: 1, bytes: 1000 }))).toEqual([1])
+  await expect(orders.page('0', '2', { rows: 2, bytes: 1000 })).rejects.toThrow('JSON was made of it')
+})
+
 test('a page ends where it is full; a row alone may be larger, and not larger than a message', async () => {
   const orders = await table('id int PRIMARY KEY, text text')
   await pool.query(

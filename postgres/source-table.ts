@@ -47,12 +47,15 @@ export class SourceTable {
     const json = 'row_to_json(r.*)::text'
     // As text: a number must not pass through JavaScript, which would round it.
     const body = table.hasSource ? json : `'{"source":"${source}",' || substr(${json}, 2)`
+    // JSON is made behind the LIMIT: before it, a plan that sorts would make it of all rows up to the last one. OFFSET 0
+    // has it made once a row.
     this.select = `
       SELECT id, size, CASE WHEN size <= ${MOST_BYTES} THEN body END AS body
       FROM (SELECT *, sum(size) OVER place AS total, row_number() OVER place AS place
             FROM (SELECT *, octet_length(body) AS size
-                  FROM (SELECT r.id, ${body} AS body FROM ${table.sql} r
-                        WHERE r.id > $1 AND r.id <= $2 ORDER BY r.id LIMIT $3) AS bodies) AS sizes
+                  FROM (SELECT r.id, ${body} AS body
+                        FROM (SELECT * FROM ${table.sql} WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3) AS r
+                        OFFSET 0) AS bodies) AS sizes
             WINDOW place AS (ORDER BY id ROWS UNBOUNDED PRECEDING)) AS totals
       WHERE total <= $4 OR place = 1
       ORDER BY id`

@@ -37,6 +37,9 @@ describe('readConfig', () => {
     expect(() => readConfig(url, { REDIS_URL: 'redis://me:secret@host' })).toThrow(
       new ConfigError('REDIS_URL="redis://***@host": not this'),
     )
+    expect(() => readConfig(url, { REDIS_URL: 'redis://me:se/cr@et@host' })).toThrow(
+      new ConfigError('REDIS_URL="redis://***@host": not this'),
+    )
   })
 })
 

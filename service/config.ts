@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { withoutPassword } from './password.ts'
 
 /** A setting that cannot be used. The message is one line: which one, its value, what is allowed. */
 export class ConfigError extends Error {
@@ -28,7 +29,7 @@ export function readConfig<S extends z.ZodType>(
 /** A password in a URL, or a token, is not repeated in messages. */
 function shown(name: string, value: string): string {
   if (name.endsWith('_TOKEN')) return '***'
-  return name.endsWith('_URL') ? value.replace(/\/\/[^@/]*@/, '//***@') : value
+  return name.endsWith('_URL') ? withoutPassword(value) : value
 }
 
 /** A variable that holds a whole number from `min` to `max`. */

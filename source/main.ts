@@ -15,6 +15,13 @@ await runService(async () => {
   return {
     log,
     drainTimeout: config.DRAIN_TIMEOUT_MS,
-    run: stop => sources.run(stop).finally(() => server.close()),
+    run: async stop => {
+      try {
+        await sources.run(stop)
+      } finally {
+        await server.close()
+        await sources.close()
+      }
+    },
   }
 })

@@ -5,6 +5,7 @@ import {
   SOURCE_CALL,
   type SourceCursor,
   type SourcePosition,
+  type SourceRow,
   StreamUnusable,
 } from '@conveyor/stream'
 import {
@@ -57,6 +58,8 @@ export interface SourceOptions {
 const LOOK = 1000
 /** Ms until room is looked for again when there was none. */
 const NO_ROOM = 20
+/** Rows that are asked for before it is known how large they are. */
+const FIRST_ROWS = 16
 
 const IDLE: SourceState = { state: 'idle', reason: null }
 const SENDING: SourceState = { state: 'sending', reason: null }
@@ -70,6 +73,8 @@ export class Source {
   state: SourceState = IDLE
   /** Whether there may be something to do. */
   private readonly asked = new BehaviorSubject(true)
+  /** Rows that probably fit into a page: how large they are is known only from those that came. */
+  private fitting = FIRST_ROWS
 
   constructor(private readonly options: SourceOptions) {}
 
@@ -142,9 +147,23 @@ export class Source {
   private next(table: SourceTable, at: SourcePosition, goal: string): Observable<SourcePosition> {
     const { batch, cursor } = this.options
     return this.room().pipe(
-      switchMap(room => table.page(at.last, goal, { rows: Math.min(batch, room), bytes: SOURCE_CALL.size })),
+      switchMap(room => this.page(table, at.last, goal, Math.min(batch, room))),
       switchMap(rows => (rows.length === 0 ? EMPTY : from(cursor.append(rows, at)))),
     )
+  }
+
+  /**
+   * Rows of which PostgreSQL makes JSON cost their time also if they do not fit then. So it is asked for twice as many
+   * when all came, and for half when fewer did, or none in time.
+   */
+  private async page(table: SourceTable, after: string, upTo: string, most: number): Promise<SourceRow[]> {
+    const { fitting } = this
+    const asked = Math.min(most, fitting)
+    this.fitting = Math.max(1, fitting >> 1)
+    const rows = await table.page(after, upTo, { rows: asked, bytes: SOURCE_CALL.size })
+    if (rows.length === asked) this.fitting = Math.min(SOURCE_CALL.rows, Math.max(fitting, 2 * asked))
+    else if (rows.length === 0) this.fitting = fitting // there are no more
+    return rows
   }
 
   private room(): Observable<number> {

@@ -31,13 +31,16 @@ async function start(env: NodeJS.ProcessEnv = {}) {
   const stop = new AbortController()
   const ended = sources.run(stop.signal)
   ended.catch(() => {})
+  let closing: Promise<void> | undefined
+  const close = () => (closing ??= sources.close())
   onTestFinished(async () => {
     stop.abort()
     await ended.catch(() => {})
+    await close()
   })
   const api = sourcesApi(sources, config, log)
   await Promise.race([ended, until(() => sources.notReady === undefined, 'ready')])
-  return { api, sources, stream: config.STREAM }
+  return { api, sources, stream: config.STREAM, stop, ended, close }
 }
 
 const post = (api: Hono, path: string, body?: unknown, type = 'application/json') =>
@@ -149,6 +152,38 @@ test('with POLL_MS it looks by itself, also for rows of any other table', async 
     409,
     expect.stringContaining('product'),
   ])
+})
+
+test('rows so large that a page of them takes longer than a statement may are sent all the same', async () => {
+  await on.server.query(
+    `CREATE SCHEMA ${schema}; CREATE TABLE ${schema}.large (id int PRIMARY KEY, text text);
+     INSERT INTO ${schema}.large
+     SELECT n, repeat('"', CASE WHEN n > 600 THEN 600000 ELSE 1 END) FROM generate_series(1, 660) AS n`,
+  )
+  const { api, stream } = await start({ COMMAND_TIMEOUT_MS: '250', SOURCES: `large=${schema}.large` })
+  const [path] = await run(api, 'large')
+  await until(async () => (await get<RunView>(api, path)).state === 'done', 'it is done', 120_000)
+  const sent: { id: number }[] = await bodies(stream)
+  expect(sent.map(({ id }) => id)).toEqual(Array.from({ length: 660 }, (_, n) => n + 1))
+}, 150_000)
+
+test('it ends without waiting for statements that do not', async () => {
+  const { api, stop, ended, close } = await start()
+  const locking = new pg.Client({ connectionString: on.server.url })
+  await locking.connect()
+  onTestFinished(() => locking.end())
+  await locking.query('BEGIN')
+  await locking.query(`LOCK TABLE ${schema}.system_1_orders`)
+  const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%${schema}%'`
+  const filling = fill(api, { count: 1 })
+  await until(async () => (await on.server.query(waiting)).length > 0, 'a statement waits')
+  const asked = performance.now()
+  stop.abort()
+  await ended
+  await close()
+  expect(performance.now() - asked).toBeLessThan(3000)
+  await locking.query('ROLLBACK')
+  await filling
 })
 
 test('nothing is sent while consumers are MAX_BACKLOG behind', async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type Added,
   addSampleOrders,
@@ -21,7 +22,7 @@ import {
   type StreamEvent,
   whenReady,
 } from '@conveyor/stream'
-import { firstValueFrom, fromEvent, ignoreElements, merge, Subject, take, takeUntil, tap } from 'rxjs'
+import { fromEvent, ignoreElements, merge, Subject, takeUntil, tap } from 'rxjs'
 import type { SourceConfig, SourceTableName } from './config.ts'
 import { Room } from './room.ts'
 import { Source } from './source.ts'
@@ -33,6 +34,8 @@ export class Away extends Error {}
 
 /** Ms that a statement may take which the API asked for. */
 const PATIENCE = 30_000
+/** Ms for statements under way at the end. */
+const GRACE = 1000
 
 /** The sources of one stream, which send at the same time; what the HTTP API shows and starts. */
 export class Sources {
@@ -67,19 +70,23 @@ export class Sources {
     try {
       await this.prepare(stop)
       if (stop.aborted) return
-      const stopped = firstValueFrom(fromEvent(stop, 'abort').pipe(take(1)))
       const { REDIS_URL: url, STREAM: stream, GROUPS: groups, COMMAND_TIMEOUT_MS: deadline } = this.config
       const watched = watch({ url, stream, groups, deadline }).pipe(tap(seen => this.room.look(seen)))
       await new Promise<void>((resolve, reject) => {
         merge(watched, ...[...this.all.values()].map(source => source.work()))
-          .pipe(ignoreElements(), takeUntil(stopped))
+          .pipe(ignoreElements(), takeUntil(fromEvent(stop, 'abort')))
           .subscribe({ error: reject, complete: resolve })
       })
     } finally {
       this.stopping.abort()
       for (const cursor of this.cursors) cursor.close()
-      await Promise.all([this.sending.end(), this.asking.end()])
     }
+  }
+
+  /** Lets go of PostgreSQL, when it has run. Statements under way have a second; nothing rests on their answers. */
+  async close(): Promise<void> {
+    const ended = Promise.all([this.sending.end(), this.asking.end()])
+    await Promise.race([ended, sleep(GRACE)])
   }
 
   /** Why it is not ready; undefined when it is. */

@@ -1,5 +1,6 @@
 import type { Pipeline, ServiceProcess } from '@conveyor/chaos'
-import { expect, test } from 'vitest'
+import pg from 'pg'
+import { expect, onTestFinished, test } from 'vitest'
 import { crash, expectExactlyOnce, POINTS, startCrashPipeline } from './crash-points.ts'
 import { usePostgres } from './postgres.ts'
 import { newName, until } from './redis.ts'
@@ -192,4 +193,22 @@ test('a source is killed at each of its steps, and started again', async () => {
   await pipeline.drained(4000)
   await expectEachRowOnce(pipeline, schema)
   await expectExactlyOnce(pipeline)
+})
+
+test('a signal ends it, also while a table is locked that the API was asked to fill', async () => {
+  const schema = newName()
+  const pipeline = await startPipeline({ DATABASE_URL: on.server.url, DATABASE_SCHEMA: schema })
+  const source = pipeline.source('source')
+  const { url } = await source.logged('source started')
+  await until(async () => (await fetch(`${url}/readyz`)).ok, 'it is ready')
+  const locking = new pg.Client({ connectionString: on.server.url })
+  await locking.connect()
+  onTestFinished(() => locking.end())
+  await locking.query(`BEGIN; LOCK TABLE ${schema}.system_1_orders`)
+  const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"count": 1}' }
+  const asking = fetch(`${url}/sources/system-1/orders`, init).catch(() => 'cut off')
+  const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%${schema}%'`
+  await until(async () => (await on.server.query(waiting)).length > 0, 'a statement waits')
+  expect(await source.stop(6000)).toEqual({ code: 0, signal: null })
+  expect(await asking).toBe('cut off')
 })

@@ -74,6 +74,13 @@ test('a transaction is alone, and one that is left open by a client that is gone
   expect((await again).rows).toEqual([{ n: 2 }])
 })
 
+test('a timeout of statements is taken', async () => {
+  const one = new pg.Client({ connectionString: url, statement_timeout: 5000 })
+  await one.connect()
+  onTestFinished(() => one.end())
+  expect((await one.query('SELECT 1 AS n')).rows).toEqual([{ n: 1 }])
+})
+
 test('a statement of a megabyte, in many pieces', async () => {
   const one = await client()
   const text = 'ä'.repeat(600_000)

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { codeOf, exportRows, isSettingsFault, openPool, type Rows } from '@conveyor/postgres'
+import { codeOf, ExportFailed, exportRows, isSettingsFault, openPool, type Rows } from '@conveyor/postgres'
 import { ConfigError } from '@conveyor/service'
 import { ConnectionLost } from '@conveyor/stream'
 
@@ -34,6 +34,7 @@ export async function withRows<T>(
 }
 
 function explained(error: Error): Error {
+  if (error instanceof ExportFailed) return error
   if (isSettingsFault(error)) return new ConfigError(`--database-url: ${error.message}`)
   if (codeOf(error) !== undefined) return error
   const { code } = error as NodeJS.ErrnoException

@@ -1,3 +1,4 @@
+import { withoutPassword } from '@conveyor/service'
 import type { Keys, Life, Liveness, Rates, StreamState } from '@conveyor/stream'
 
 /** What `conveyor monitor` shows, of one instant; with `--json`, this is what it prints. Ages and times in seconds. */
@@ -87,7 +88,7 @@ export interface ConsumerReport {
 
 /** @param url of Redis; a password in it is not shown */
 export function where(url: string, { stream, group }: Keys, at = Date.now()): Where {
-  return { at: new Date(at).toISOString(), redis: url.replace(/\/\/[^@/]*@/, '//***@'), stream, group }
+  return { at: new Date(at).toISOString(), redis: withoutPassword(url), stream, group }
 }
 
 /** The counters whose rates are reported. */

@@ -1,10 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { MOST_SAMPLES } from '@conveyor/postgres'
 
 /** Ms that the service may take to be ready, and between two looks. */
 const WAIT = { most: 60_000, step: 100 }
-
-/** Orders that are added by one request, at most. */
-const AT_ONCE = 100_000
 
 /**
  * Spreads sample orders evenly over the tables of a source service, as soon as it is ready. Of ten, seven pass their
@@ -15,8 +13,8 @@ export async function fillSources(url: string, total: number, token?: string): P
   const { sources } = (await (await fetch(`${url}/sources`)).json()) as { sources: { name: string }[] }
   let left = total
   for (const [index, { name }] of sources.entries()) {
-    for (let share = Math.ceil(left / (sources.length - index)); share > 0; share -= AT_ONCE) {
-      const count = Math.min(share, AT_ONCE)
+    for (let share = Math.ceil(left / (sources.length - index)); share > 0; share -= MOST_SAMPLES) {
+      const count = Math.min(share, MOST_SAMPLES)
       const response = await fetch(`${url}/sources/${name}/orders`, {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) },

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { MOST_SEED } from '@conveyor/producer/mix'
-import { ConfigError, EXIT } from '@conveyor/service'
+import { ConfigError, EXIT, withoutPassword } from '@conveyor/service'
 import { deadPackages, type StreamState } from '@conveyor/stream'
 import { CannotAnalyse, exitCode, formatReport, type Report, validate } from '@conveyor/validator'
 import { type OwnPostgres, ownPostgres } from '../database/own-postgres.ts'
@@ -119,8 +119,6 @@ async function theDatabase(url: string | undefined, view: View): Promise<OwnPost
   if (url === undefined) return ownPostgres(text => view.say(text))
   return { url, label: withoutPassword(url), stop: async () => {} }
 }
-
-const withoutPassword = (url: string) => url.replace(/\/\/[^@/]*@/, '//***@')
 
 /** Prints what came out. */
 async function verdict(
