@@ -116,6 +116,7 @@ export const POINTS = {
     ...script('append', 3),
     ...script('trim'),
     ...around('trim', 2),
+    ...script('note-trim'),
   ],
   /** A producer to which messages are sent. */
   ingest: [...script('ingest'), ...around('ingest', 4)],
@@ -154,8 +155,14 @@ export async function startCrashPipeline(): Promise<Pipeline> {
 
 const lua = new URL('../stream/lua/', import.meta.url)
 
-/** Names of all scripts. */
-export const scripts = async () => (await readdir(lua)).map(file => file.replace('.lua', ''))
+/** Names of all scripts that change something. */
+export async function scripts(): Promise<string[]> {
+  const found: string[] = []
+  for (const file of (await readdir(lua)).sort())
+    if (!(await readFile(new URL(file, lua), 'utf8')).startsWith('#!lua flags=no-writes'))
+      found.push(file.replace('.lua', ''))
+  return found
+}
 
 /** Has Redis know all scripts, so that none is sent as EVAL but by a process that is to be killed there. */
 export async function loadScripts({ client }: Pipeline): Promise<void> {

@@ -12,5 +12,5 @@ test('a producer is killed at each of its steps and started again', async () => 
 
 test('no script is forgotten', async () => {
   const others = (await scripts()).filter(name => !STEPS.has(`before ${name}`))
-  expect(others, 'of commands, which dlq-faults.test.ts kills').toEqual(['forget', 'purge', 'replay'])
+  expect(others, 'of commands').toEqual(['forget', 'purge', 'replay', 'retry-now'])
 })
