@@ -31,10 +31,10 @@ export async function documented(): Promise<{ metrics: DocumentedMetric[]; spans
   let common: (readonly [string, readonly string[]])[] = []
   let table = ''
   for (const line of text.split('\n')) {
-    const [, by = '', all = ''] = /[Rr]eported by (the [\w ]+|both)(?:, with (.*?))?[:;]/.exec(line) ?? []
-    if (by) {
-      jobs = JOBS[by] ?? [] // others are not part of the stack that is looked at
-      common = [...labelsOf(all)]
+    const by = /[Rr]eported by ([^,:;]+)/.exec(line)?.[1]
+    if (by !== undefined) {
+      jobs = JOBS[by] ?? [] // others are no part of the stack that is looked at
+      common = [...labelsOf(/, with (.*?)[:;]/.exec(line)?.[1] ?? '')]
     }
     if (!line.startsWith('|')) {
       table = ''
