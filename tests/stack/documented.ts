@@ -19,6 +19,7 @@ export interface DocumentedSpan {
 const JOBS: Record<string, readonly string[]> = {
   'the producer': ['conveyor-producer'],
   'the consumer': ['conveyor-consumer'],
+  'the consumer with `OUTPUT=postgres`': ['conveyor-consumer'],
   both: ['conveyor-producer', 'conveyor-consumer'],
 }
 

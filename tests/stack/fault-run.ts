@@ -1,7 +1,7 @@
 import { deepStrictEqual } from 'node:assert'
 import { fileURLToPath } from 'node:url'
-import { failAt, type Pipeline, ServiceProcess, type Step } from '@conveyor/chaos'
-import { Lane } from '@conveyor/stream'
+import { failAt, type Pipeline, PostgresServer, ServiceProcess, type Step } from '@conveyor/chaos'
+import { keysOf, Lane } from '@conveyor/stream'
 import { QUICK_DEATH } from '../start-pipeline.ts'
 import { TELEMETRY, type Watched } from './start-stack.ts'
 
@@ -28,9 +28,10 @@ function failing(step: Step, nth: number, action: 'SIGSTOP' | 'SIGKILL'): NodeJS
  * A run in which everything happens that there are metrics and spans for: c1 is stopped between handling packages
  * and committing them, c2 takes them over, c1 goes on and is refused; c3 dies before it has written what it has
  * committed; an entry is no package; packages fail, and of those that are given up one is replayed and one is purged;
- * a producer has more spans than fit in its queue. A producer and a consumer go on when it returns, besides c1.
+ * a producer has more spans than fit in its queue. On a stream of its own a consumer stores rows, one of which PostgreSQL
+ * refuses. Producers and consumers go on when it returns, besides c1. Returns the database, which is to be stopped.
  */
-export async function runWithFaults({ pipeline, stack }: Watched): Promise<void> {
+export async function runWithFaults({ pipeline, stack }: Watched): Promise<PostgresServer> {
   const { client, keys } = pipeline
   // Who comes first begins the stream's life: once it is a producer, and in the new life a consumer.
   const first = pipeline.producer(1)
@@ -38,10 +39,11 @@ export async function runWithFaults({ pipeline, stack }: Watched): Promise<void>
   await pipeline.stop([first])
   await client.flushall()
 
+  // The one that lives: what is told of the beginning must not be lost with a process that is killed.
+  await pipeline.consumer('c2').logged('session opened')
   const stopped = pipeline.consumer('c1', failing('before commit', 5, 'SIGSTOP'))
   const killed = pipeline.consumer('c3', failing('before write file', 5, 'SIGKILL'))
-  const steady = pipeline.consumer('c2')
-  for (const consumer of [stopped, killed, steady]) await consumer.logged('session opened')
+  for (const consumer of [stopped, killed]) await consumer.logged('session opened')
   pipeline.producer(0, { RATE: '200' })
 
   await stopped.stopped()
@@ -60,6 +62,9 @@ export async function runWithFaults({ pipeline, stack }: Watched): Promise<void>
   await settleLetters(pipeline, stack.env)
   await pipeline.when(({ dead, deadLetters }) => dead === 3 && deadLetters === 1, 'two letters are settled')
 
+  const database = await storeRows(pipeline)
+  await stack.prometheus.when('sum(postgres_insert_errors_total) > 0')
+
   const talkative = pipeline.producer(0, {
     RATE: '200',
     OTEL_BSP_MAX_QUEUE_SIZE: '8',
@@ -72,6 +77,23 @@ export async function runWithFaults({ pipeline, stack }: Watched): Promise<void>
   await stack.prometheus.when(
     'rate(traces_span_metrics_calls_total{span_name="process number_stream"}[30s]) > 0',
   )
+  return database
+}
+
+/** A stream whose packages are stored as rows; of one the database takes no row. */
+async function storeRows(pipeline: Pipeline): Promise<PostgresServer> {
+  const database = await PostgresServer.start()
+  const rows = { STREAM: 'rows', HANDLER: '' }
+  pipeline.producer(0, { ...rows, RATE: '20' })
+  const consumer = pipeline.consumer('r1', { ...rows, OUTPUT: 'postgres', DATABASE_URL: database.url })
+  await consumer.logged('session opened')
+  const keys = keysOf('rows', pipeline.keys.group)
+  const lane = new Lane({ url: pipeline.redis.url, keys, groups: [keys.group] })
+  const before = '{"timestamp_producer":1753553379,"payload":{"text":"a\\u0000b","package":'
+  await lane.append([{ count: 1, before, after: '}}' }])
+  lane.close()
+  await consumer.logged('dead letter')
+  return database
 }
 
 /** Packages for the demonstration's handler: one fails twice, one always, and one is rejected. */

@@ -1,5 +1,5 @@
-import { until } from '@conveyor/chaos'
-import { beforeAll, describe, expect, inject, test } from 'vitest'
+import { type PostgresServer, until } from '@conveyor/chaos'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { panelQueries, provisionedDatasources, usedDatasources } from './dashboards.ts'
 import { type DocumentedMetric, documented, seriesOf } from './documented.ts'
 import { runWithFaults, SETTINGS } from './fault-run.ts'
@@ -19,7 +19,13 @@ describe.skipIf(!inject('binaries'))('a run with faults, as it is seen', () => {
   const prometheus = () => watched().stack.prometheus
   const jaeger = () => watched().stack.jaeger
 
-  beforeAll(() => explained(watched(), () => runWithFaults(watched())))
+  let database: PostgresServer | undefined
+  beforeAll(() =>
+    explained(watched(), async () => {
+      database = await runWithFaults(watched())
+    }),
+  )
+  afterAll(() => database?.stop())
 
   describe('metrics of docs/telemetry.md in Prometheus', () => {
     test.each(metrics.flatMap(metric => metric.jobs.map(job => ({ name: metric.name, job, metric }))))(
