@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { generate } from '../grafana/dashboards.ts'
 import { migrate, openPool, PostgresSink } from '../postgres/index.ts'
+import { LEFT_OUT } from './installed.ts'
 import { usePostgres } from './postgres.ts'
 
 interface Target {
@@ -220,7 +221,9 @@ test('no query groups or selects by a label that has no end of values', () => {
   }
 })
 
-describe('queries in SQL', () => {
+const noPostgres = LEFT_OUT.some(({ package: name }) => name === 'postgresql')
+
+describe.skipIf(noPostgres)('queries in SQL', () => {
   const on = usePostgres()
 
   /** What Grafana's macros become, as its documentation has them. */
