@@ -78,8 +78,11 @@ export class Consumer {
   /** Runs until `stop` is aborted and what was in hand is settled and written. Rejects as `consume` errors. */
   async run(stop: AbortSignal): Promise<void> {
     const opened = await openSink(this.config, this.log, stop)
-    if (stop.aborted) return
-    await this.consume(stop, opened?.sink).finally(() => opened?.close())
+    try {
+      if (!stop.aborted) await this.consume(stop, opened?.sink)
+    } finally {
+      await opened?.close()
+    }
   }
 
   private consume(stop: AbortSignal, sink: Sink | undefined): Promise<void> {
